@@ -1,0 +1,1 @@
+"""The world: clocks, sockets, files and clusters around the pure optimizer."""

@@ -1,0 +1,1 @@
+"""The pure half: same input, same output. No I/O, clock, logging, environment or global randomness."""

@@ -1,0 +1,69 @@
+"""The frozen data of the optimizer: what is known, what is wanted, what was decided. No algorithms live here."""
+
+from optimizer.domain.accelerator import Accelerator
+from optimizer.domain.decision import Condition, ConditionType, Hold, ModelDecision, VariantDecision
+from optimizer.domain.demand import DemandSource, DemandWindow, LengthSums
+from optimizer.domain.limit import Limit, LimitKind
+from optimizer.domain.model import ModelKey, Routing, ServedModel
+from optimizer.domain.performance import IterationLaw, IterationTable, PerformanceProfile, ProfileOrigin
+from optimizer.domain.plan import Allocation, BindingLimit, Plan, SolveStatus
+from optimizer.domain.reading import Counter, Gauge, Histogram, HistogramReading, PodKey, PodReading
+from optimizer.domain.reason import Observation, Reason, ReasonCode
+from optimizer.domain.service_class import ClassSource, ClassSourceKind, LatencyQuantity, ServiceClass, Slo
+from optimizer.domain.settings import DecisionSettings, Settings
+from optimizer.domain.snapshot import FleetSnapshot, ModelSnapshot, PodPhase, PodState, VariantState
+from optimizer.domain.variant import Parallelism, Role, Variant, VariantKey, WorkloadRef
+from optimizer.domain.workload import LengthDistribution, Workload
+
+__all__ = [
+    "Accelerator",
+    "Allocation",
+    "BindingLimit",
+    "ClassSource",
+    "ClassSourceKind",
+    "Condition",
+    "ConditionType",
+    "Counter",
+    "DecisionSettings",
+    "DemandSource",
+    "DemandWindow",
+    "FleetSnapshot",
+    "Gauge",
+    "Histogram",
+    "HistogramReading",
+    "Hold",
+    "IterationLaw",
+    "IterationTable",
+    "LatencyQuantity",
+    "LengthDistribution",
+    "LengthSums",
+    "Limit",
+    "LimitKind",
+    "ModelDecision",
+    "ModelKey",
+    "ModelSnapshot",
+    "Observation",
+    "Parallelism",
+    "PerformanceProfile",
+    "Plan",
+    "PodKey",
+    "PodPhase",
+    "PodReading",
+    "PodState",
+    "ProfileOrigin",
+    "Reason",
+    "ReasonCode",
+    "Role",
+    "Routing",
+    "ServedModel",
+    "ServiceClass",
+    "Settings",
+    "Slo",
+    "SolveStatus",
+    "Variant",
+    "VariantDecision",
+    "VariantKey",
+    "VariantState",
+    "Workload",
+    "WorkloadRef",
+]
