@@ -1,0 +1,83 @@
+"""Decisions as JSON values, every figure and reason included. Data only; no I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optimizer.domain import Allocation, ModelDecision, Observation, Plan, Reason, VariantDecision
+
+Json = dict[str, Any]
+
+
+def to_json(decision: ModelDecision, now_s: float) -> Json:
+    """Return the JSON form of `decision`; `now_s` [Unix s] tells its age. What is not known is null, beside its reason."""
+    return {
+        "namespace": decision.key.namespace,
+        "model": decision.key.model_id,
+        "decided_at_s": decision.decided_at_s,
+        "age_s": now_s - decision.decided_at_s,
+        "reason": _to_reason(decision.reason),
+        "demand_per_s": _to_observation(decision.demand_per_s),
+        "forecast_per_s": _to_observation(decision.forecast_per_s),
+        "need_per_s": decision.need_per_s,
+        "coverage_ratio": decision.coverage_ratio,
+        "utilization_ratio": decision.utilization_ratio,
+        "cost_per_hour": decision.cost_per_hour,
+        "routing": decision.routing.value,
+        "conditions": [
+            {"type": entry.type.value, "status": entry.status, "reason": _to_reason(entry.reason)}
+            for entry in decision.conditions
+        ],
+        "variants": [_to_variant(variant) for variant in decision.variants],
+        "plan": None if decision.plan is None else _to_plan(decision.plan),
+    }
+
+
+def _to_variant(variant: VariantDecision) -> Json:
+    return {
+        "variant": variant.key.variant,
+        "role": variant.key.role.value,
+        "kind": variant.workload.kind,
+        "deployment": variant.workload.name,
+        "accelerator": variant.accelerator,
+        "proposed_replicas": variant.proposed_replicas,
+        "planned_replicas": variant.planned_replicas,
+        "requested_replicas": variant.requested_replicas,
+        "observed_replicas": variant.observed_replicas,
+        "ready_replicas": variant.ready_replicas,
+        "capacity_per_s": _to_observation(variant.capacity_per_s),
+        "capacity_origin": None if variant.capacity_origin is None else variant.capacity_origin.value,
+        "replica_cost_per_hour": variant.replica_cost_per_hour,
+        "reason": _to_reason(variant.reason),
+        "hold": None if variant.hold is None else _to_reason(variant.hold.reason),
+    }
+
+
+def _to_plan(plan: Plan) -> Json:
+    return {
+        "status": plan.status.value,
+        "need_per_s": plan.need_per_s,
+        "served_per_s": plan.served_per_s,
+        "cost_per_hour": plan.cost_per_hour,
+        "bound_per_hour": plan.bound_per_hour,
+        "gap_ratio": plan.gap_ratio,
+        "replicas": _to_replicas(plan.allocations),
+        "binding_limits": [
+            {"name": limit.name, "marginal_price_per_hour": limit.marginal_price_per_hour} for limit in plan.binding
+        ],
+        "runner_up": None if plan.runner_up is None else _to_replicas(plan.runner_up),
+        "runner_up_cost_per_hour": plan.runner_up_cost_per_hour,
+    }
+
+
+def _to_replicas(allocations: tuple[Allocation, ...]) -> dict[str, int]:
+    return {line.key.variant: line.replicas for line in allocations}
+
+
+def _to_observation(observation: Observation) -> Json:
+    reason = observation.reason
+    return {"value": observation.value, "reason": None if reason is None else _to_reason(reason)}
+
+
+def _to_reason(reason: Reason) -> Json:
+    return {"code": reason.code.value, "message": reason.message}

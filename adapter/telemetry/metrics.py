@@ -1,0 +1,85 @@
+"""Our own Prometheus metrics, in a registry of their own. It measures; it does not render, decide or open sockets."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_CYCLE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SCRAPE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_REQUEST_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
+
+
+class Telemetry:
+    """The metrics of this process; `registry` holds them all.
+
+    Labels are bounded: outcomes and reason codes, never pod names.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._cycles = Counter(
+            "variant_autoscaler_cycles", "Passes of the controller, by outcome.", ["outcome"], registry=self.registry
+        )
+        self._cycle_s = Histogram(
+            "variant_autoscaler_cycle_duration_seconds",
+            "Time one pass takes.",
+            buckets=_CYCLE_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._scrapes = Counter(
+            "variant_autoscaler_scrapes",
+            "Pages fetched, by outcome: ok or the reason why the page could not be used.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._scrape_s = Histogram(
+            "variant_autoscaler_scrape_duration_seconds",
+            "Time one page takes to fetch and read.",
+            buckets=_SCRAPE_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._requests = Counter(
+            "variant_autoscaler_http_requests",
+            "Requests answered, by server and status code.",
+            ["server", "code"],
+            registry=self.registry,
+        )
+        self._request_s = Histogram(
+            "variant_autoscaler_http_request_duration_seconds",
+            "Time one answer takes.",
+            ["server"],
+            buckets=_REQUEST_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._reloads = Counter(
+            "variant_autoscaler_configuration_reloads",
+            "Changed configurations seen, by outcome: applied or refused.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._configuration_valid = Gauge(
+            "variant_autoscaler_configuration_valid",
+            "1 when the newest configuration is in force, 0 when it was refused and an older one still is.",
+            registry=self.registry,
+        )
+        self._configuration_valid.set(1)
+
+    def count_cycle(self, outcome: str, duration_s: float) -> None:
+        """Count one pass of the controller: its outcome (``ok`` or ``failed``) and its duration [s]."""
+        self._cycles.labels(outcome).inc()
+        self._cycle_s.observe(duration_s)
+
+    def count_scrape(self, outcome: str, duration_s: float) -> None:
+        """Count one page: ``ok`` or a reason code, and how long it took [s]."""
+        self._scrapes.labels(outcome).inc()
+        self._scrape_s.observe(duration_s)
+
+    def count_request(self, server: str, code: int, duration_s: float) -> None:
+        """Count one answer of `server` with status `code` after `duration_s` [s]."""
+        self._requests.labels(server, str(code)).inc()
+        self._request_s.labels(server).observe(duration_s)
+
+    def count_reload(self, *, applied: bool) -> None:
+        """Count one changed configuration, and remember whether the newest one is in force."""
+        self._reloads.labels("applied" if applied else "refused").inc()
+        self._configuration_valid.set(1 if applied else 0)
