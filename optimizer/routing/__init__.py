@@ -1,0 +1,1 @@
+"""Choice rules: which replica a request goes to. Pure; proxies and simulators bring the loads."""
