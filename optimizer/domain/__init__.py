@@ -5,6 +5,7 @@ from optimizer.domain.decision import Condition, ConditionType, Hold, ModelDecis
 from optimizer.domain.demand import DemandSource, DemandWindow, LengthSums
 from optimizer.domain.limit import Limit, LimitKind
 from optimizer.domain.model import ModelKey, Routing, ServedModel
+from optimizer.domain.need import WHOLE, CapacityEntry, CapacityTable, Need, NeedEntry
 from optimizer.domain.performance import IterationLaw, IterationTable, PerformanceProfile, ProfileOrigin
 from optimizer.domain.plan import Allocation, BindingLimit, Plan, SolveStatus
 from optimizer.domain.reading import Counter, Gauge, Histogram, HistogramReading, PodKey, PodReading
@@ -16,9 +17,12 @@ from optimizer.domain.variant import Parallelism, Role, Variant, VariantKey, Wor
 from optimizer.domain.workload import LengthDistribution, Workload
 
 __all__ = [
+    "WHOLE",
     "Accelerator",
     "Allocation",
     "BindingLimit",
+    "CapacityEntry",
+    "CapacityTable",
     "ClassSource",
     "ClassSourceKind",
     "Condition",
@@ -42,6 +46,8 @@ __all__ = [
     "ModelDecision",
     "ModelKey",
     "ModelSnapshot",
+    "Need",
+    "NeedEntry",
     "Observation",
     "Parallelism",
     "PerformanceProfile",

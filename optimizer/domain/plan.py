@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from optimizer.domain.model import Routing
+from optimizer.domain.reason import Reason
 from optimizer.domain.variant import VariantKey
 
 
@@ -63,6 +65,13 @@ class Plan:
         The next best mix, by variant, None when there is none or it was not asked for.
     runner_up_cost_per_hour
         Its cost [currency/h].
+    routing
+        The routing the plan assumes.
+    switching_per_hour
+        Starts and stops, spread over the plan's horizon [currency/h]: not part of `cost_per_hour`, but of what was
+        minimized, hence of `bound_per_hour` and `gap_ratio`.
+    reason
+        What stands in the way, None when nothing does.
     """
 
     status: SolveStatus
@@ -75,3 +84,6 @@ class Plan:
     binding: tuple[BindingLimit, ...] = field(default=())
     runner_up: tuple[Allocation, ...] | None = None
     runner_up_cost_per_hour: float | None = None
+    routing: Routing = Routing.UNIFORM
+    switching_per_hour: float = 0.0
+    reason: Reason | None = None
