@@ -1,1 +1,19 @@
-"""The pure half: same input, same output. No I/O, clock, logging, environment or global randomness."""
+"""The pure half: same input, same output. No I/O, clock, logging, environment or global randomness.
+
+This façade is what the adapter may use of it, beside the data in `optimizer.domain` and the engines in `optimizer.simulation`.
+"""
+
+from optimizer.decide import Outcome, decide
+from optimizer.domain import Settings
+from optimizer.errors import InvalidInput
+from optimizer.state import State, decode_state, encode_state
+
+__all__ = [
+    "InvalidInput",
+    "Outcome",
+    "Settings",
+    "State",
+    "decide",
+    "decode_state",
+    "encode_state",
+]

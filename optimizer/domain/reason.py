@@ -24,6 +24,7 @@ class ReasonCode(StrEnum):
     PARTIAL_DATA = "PartialData"
     FEW_SAMPLES = "FewSamples"
     POLICY_FAILED = "PolicyFailed"
+    STATE_LOST = "StateLost"
     # What a plan met.
     OPTIMAL = "Optimal"
     GAP_LEFT = "GapLeft"
