@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.errors import BadDocument
-from optimizer.domain import PodKey, PodPhase, WorkloadRef
+from optimizer.domain import PodKey, PodPhase, Reason, WorkloadRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,13 @@ class WorkloadEntry:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Every workload that a discovery source knows."""
+    """Every workload that a discovery source knows.
+
+    `reason` says why this is an older inventory than was asked for, None when it is the newest.
+    """
 
     workloads: tuple[WorkloadEntry, ...]
+    reason: Reason | None = None
 
     def get(self, workload: WorkloadRef) -> WorkloadEntry | None:
         """Return the entry of `workload`, None when it is not known."""

@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def to_json(decision: ModelDecision, now_s: float) -> Json:
-    """Return the JSON form of `decision`; `now_s` [Unix s] tells its age. What is not known is null, beside its reason."""
+    """Return `decision` as JSON, its age told by `now_s` [Unix s]; what is not known is null beside its reason."""
     return {
         "namespace": decision.key.namespace,
         "model": decision.key.model_id,

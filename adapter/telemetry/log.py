@@ -38,7 +38,7 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
 
 
 def log_event(event: str, *, level: str = "info", exception: BaseException | None = None, **fields: object) -> None:
-    """Write one line: `event` names what happened, `fields` carry the figures (numbers that are not finite become null)."""
+    """Write one line: `event` names what happened, `fields` carry the figures (null where not finite)."""
     _LOGGER.log(logging.getLevelNamesMapping()[level.upper()], event, exc_info=exception, extra={"fields": fields})
 
 
