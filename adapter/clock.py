@@ -11,7 +11,10 @@ from typing import Protocol
 class Clock(Protocol):
     """Tells the time and waits; all times are Unix seconds of *its* world."""
 
-    speed: float
+    @property
+    def speed(self) -> float:
+        """How much faster than the wall it runs, > 0."""
+        ...
 
     def now_s(self) -> float:
         """Return the present time [s]."""
