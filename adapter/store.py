@@ -5,8 +5,10 @@ It does not decide, compute or reach the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from optimizer.domain import ModelDecision, ModelKey, VariantDecision, WorkloadRef
 
@@ -30,7 +32,7 @@ class Series:
         return self.model.decided_at_s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Publication:
     """One consistent set of decisions.
 
@@ -48,11 +50,21 @@ class Publication:
     undecided: tuple[WorkloadRef, ...] = ()
     passes: int = 0
 
-    def iterate_series(self) -> Iterator[Series]:
-        """Yield the series of every variant of every LLM, in a stable order."""
-        for model in self.models:
-            for variant in model.variants:
-                yield Series(variant.workload, model, variant)
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """Every published number, in a stable order."""
+        return tuple(Series(variant.workload, model, variant) for model in self.models for variant in model.variants)
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], tuple[Series, ...]]:
+        found = defaultdict(list)
+        for series in self.series:
+            found[series.workload.namespace, series.workload.name.lower()].append(series)
+        return {key: tuple(entries) for key, entries in found.items()}
+
+    def get_series(self, namespace: str, name: str) -> tuple[Series, ...]:
+        """Return the series of the workloads of that name, of whatever kind; case does not count."""
+        return self._by_name.get((namespace, name.lower()), ())
 
 
 @dataclass(slots=True)

@@ -40,11 +40,10 @@ def find_series(publication: Publication, namespace: str, metric: str, selector:
         404 when there is none, 400 when there are several, 503 when the workload is known but undecided.
     """
     deployment = _parse_metric(metric)
-    here = [series for series in publication.iterate_series() if series.workload.namespace == namespace]
+    wanted = selector.get_only_value("deployment") if deployment is None else deployment
+    here = publication.series if wanted is None else publication.get_series(namespace, wanted)
     found = [
-        series
-        for series in here
-        if deployment in (None, series.workload.name.lower()) and selector.is_met_by(get_labels(series))
+        series for series in here if series.workload.namespace == namespace and selector.is_met_by(get_labels(series))
     ]
     if len(found) == 1:
         return found[0]
@@ -57,7 +56,7 @@ def find_series(publication: Publication, namespace: str, metric: str, selector:
                 "ServiceUnavailable",
                 f"no decision yet about {workload.kind} {workload.name!r} in namespace {namespace}",
             )
-    raise LookupFailed(HTTPStatus.NOT_FOUND, "NotFound", _explain_absence(metric, namespace, here, publication))
+    raise LookupFailed(HTTPStatus.NOT_FOUND, "NotFound", _explain_absence(metric, namespace, publication))
 
 
 def _parse_metric(metric: str) -> str | None:
@@ -88,8 +87,8 @@ def _explain_ambiguity(metric: str, namespace: str, found: list[Series]) -> str:
     )
 
 
-def _explain_absence(metric: str, namespace: str, here: list[Series], publication: Publication) -> str:
-    known = {series.workload.name for series in here}
+def _explain_absence(metric: str, namespace: str, publication: Publication) -> str:
+    known = {series.workload.name for series in publication.series if series.workload.namespace == namespace}
     known |= {workload.name for workload in publication.undecided if workload.namespace == namespace}
     listed = ", ".join(sorted(known)) or "none"
     return f"no workload in namespace {namespace} matches {metric} with this selector; known there: {listed}"

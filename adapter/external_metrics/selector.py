@@ -63,6 +63,13 @@ class LabelSelector:
         """Return whether `labels` meet every requirement."""
         return all(requirement.is_met_by(labels) for requirement in self.requirements)
 
+    def get_only_value(self, key: str) -> str | None:
+        """Return the one value of `key` that can match, None when there is no such requirement."""
+        for requirement in self.requirements:
+            if requirement.key == key and requirement.operator is Operator.IN and len(requirement.values) == 1:
+                return requirement.values[0]
+        return None
+
 
 def parse_selector(text: str) -> LabelSelector:
     """Return the selector that `text` (unescaped) writes; empty text matches everything.

@@ -78,9 +78,8 @@ class _Pages:
         publication = self.store.get()
         found = [
             series
-            for series in publication.iterate_series()
-            if (series.workload.namespace, series.workload.name) == (namespace, name)
-            and request.query.get("kind", series.workload.kind) == series.workload.kind
+            for series in publication.get_series(namespace, name)
+            if series.workload.name == name and request.query.get("kind", series.workload.kind) == series.workload.kind
         ]
         if found:
             page = render_replica_page(min(found, key=_get_rank), self.unit)

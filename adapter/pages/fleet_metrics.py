@@ -28,7 +28,7 @@ class FleetMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
         publication = self._store.get()
-        yield from _collect_variants(list(publication.iterate_series()))
+        yield from _collect_variants(publication.series)
         yield from _collect_models(publication.models, self._clock.now_s())
 
 
@@ -36,7 +36,7 @@ def _variant_family(name: str, documentation: str, *more_labels: str) -> GaugeMe
     return GaugeMetricFamily(name, documentation, labels=[*_VARIANT_LABELS, *more_labels])
 
 
-def _collect_variants(all_series: list[Series]) -> Iterator[Metric]:
+def _collect_variants(all_series: tuple[Series, ...]) -> Iterator[Metric]:
     planned = _variant_family("deployment_replicas", "Replicas this workload should have: the number HPA follows.")
     requested = _variant_family("variant_autoscaler_requested_replicas", "Replicas in scale.spec when deciding.")
     observed = _variant_family("variant_autoscaler_observed_replicas", "Replicas that existed when deciding.")
