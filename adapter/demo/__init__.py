@@ -1,1 +1,1 @@
-"""The embedded fleet: simulated engines behind real HTTP servers, load, and a stand-in HPA. It decides nothing about replicas."""
+"""The embedded fleet: simulated engines behind real HTTP servers, load, a stand-in HPA. It decides no replicas."""

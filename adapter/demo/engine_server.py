@@ -1,4 +1,4 @@
-"""A replica: a token engine behind a real HTTP server with the metrics page of vLLM or SGLang and streaming completions.
+"""A replica: a token engine behind a real HTTP server, with the metrics page of vLLM or SGLang.
 
 It takes an address, an engine and a clock; it knows neither routers, load, HPA nor clusters.
 """
@@ -64,7 +64,7 @@ class Lag:
     wakes
         How often it woke.
     mean_s, max_s
-        Time of the clock between what was due and the wake [s]; 0 without a wake. Divide by the clock's speed for wall time.
+        Time of the clock from what was due to the wake [s], 0 without one; over the clock's speed it is wall time.
     """
 
     wakes: int
@@ -75,7 +75,8 @@ class Lag:
 class EngineServer:
     """One replica on a loopback address.
 
-    Endpoints: ``/metrics``, ``/health``, ``/version``, ``/v1/models``, ``POST /v1/completions``; all answer 503 before `ready_s`.
+    Endpoints: ``/metrics``, ``/health``, ``/version``, ``/v1/models``, ``POST /v1/completions``; all answer 503 before
+    `ready_s`.
 
     Parameters
     ----------

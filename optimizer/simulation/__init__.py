@@ -1,1 +1,1 @@
-"""The seeded token-level engine: what one replica does with its requests, iteration by iteration. No I/O, no real time."""
+"""Seeded token-level engines and the loops around them, event by event. No I/O, no real time."""

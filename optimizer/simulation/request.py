@@ -1,4 +1,4 @@
-"""What goes into a token engine and what comes out: requests, events, and the record of a request that ended. Data only."""
+"""What goes into a token engine and what comes out: requests, events, records of ended requests. Data only."""
 
 from __future__ import annotations
 
