@@ -67,7 +67,7 @@ clean: ## remove caches and build outputs (the environment stays; rm -r .venv re
 
 # The environment: complete once the lock is installed and the project itself, editable, beside it. A broken or missing
 # interpreter (moved, upgraded, removed) makes it anew.
-$(ENVIRONMENT): requirements.lock pyproject.toml $(if $(wildcard $(BIN)/python),,no-python)
+$(ENVIRONMENT): requirements.lock pyproject.toml $(if $(realpath $(BIN)/python),,no-python)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { $(create_environment) ; }
 	@echo "environment: installing what requirements.lock lists into $(VENV)"
 	@$(PIP) install --require-hashes --requirement requirements.lock
