@@ -1,0 +1,194 @@
+"""The whole configuration, and the rules between its sections: references, things claimed twice. Data and rules only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from adapter.config.fields import option, required, rule
+from adapter.config.kinds import ListOf, MapOf
+from adapter.config.problems import Problem, join_index, join_path, suggest
+from adapter.config.quantities import render_duration
+from adapter.config.schema.collecting import CollectionConfig, DiscoveryConfig, DiscoveryKind
+from adapter.config.schema.deciding import DecisionConfig
+from adapter.config.schema.models import ModelConfig
+from adapter.config.schema.promises import ServiceClassConfig
+from adapter.config.schema.resources import AcceleratorConfig, LimitConfig
+from adapter.config.schema.serving import ListenConfig, PublishingConfig, StateConfig
+from adapter.config.schema.variants import VariantConfig
+from adapter.config.section import Section
+from optimizer.domain import ClassSourceKind, LimitKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything the variant autoscaler is told; three sections are needed, the others have defaults."""
+
+    listen: ListenConfig = option(Section(ListenConfig), default=ListenConfig(), meaning="Addresses to listen on.")
+    decision: DecisionConfig = option(
+        Section(DecisionConfig), default=DecisionConfig(), meaning="How often and how boldly to decide."
+    )
+    publishing: PublishingConfig = option(
+        Section(PublishingConfig), default=PublishingConfig(), meaning="How decisions are published."
+    )
+    collection: CollectionConfig = option(
+        Section(CollectionConfig), default=CollectionConfig(), meaning="How pages are fetched."
+    )
+    discovery: DiscoveryConfig = option(
+        Section(DiscoveryConfig), default=DiscoveryConfig(), meaning="Who tells which pods exist."
+    )
+    state: StateConfig = option(
+        Section(StateConfig), default=StateConfig(), meaning="Where the memory of deciding is kept."
+    )
+    accelerators: Mapping[str, AcceleratorConfig] = required(
+        MapOf(Section(AcceleratorConfig)), meaning="Accelerator types by name, such as H100."
+    )
+    limits: tuple[LimitConfig, ...] = option(
+        ListOf(Section(LimitConfig)), default=(), meaning="Bounds that all plans together keep."
+    )
+    service_classes: Mapping[str, ServiceClassConfig] = required(
+        MapOf(Section(ServiceClassConfig)), meaning="Promises by name, such as interactive."
+    )
+    models: tuple[ModelConfig, ...] = required(
+        ListOf(Section(ModelConfig), at_least=1), meaning="The LLMs that are served."
+    )
+
+    def iterate_variants(self) -> Iterator[tuple[str, ModelConfig, VariantConfig]]:
+        """Yield every variant with its path and its model."""
+        for m, model in enumerate(self.models):
+            for v, variant in enumerate(model.variants):
+                yield f"models[{m}].variants[{v}]", model, variant
+
+    @rule("decision", "publishing", "collection")
+    def check_times(self) -> Iterator[Problem]:
+        """Yield a problem for every time that does not fit the period."""
+        period = render_duration(self.decision.period_s)
+        if self.publishing.max_decision_age_s <= self.decision.period_s:
+            given = render_duration(self.publishing.max_decision_age_s)
+            yield Problem("publishing.max_decision_age", f"must be > decision.period {period}, got {given}")
+        if self.collection.jitter_s > self.decision.period_s:
+            given = render_duration(self.collection.jitter_s)
+            yield Problem("collection.jitter", f"must be <= decision.period {period}, got {given}")
+
+    @rule()
+    def check_accelerators(self) -> Iterator[Problem]:
+        """Yield a problem for every accelerator that is named and not described."""
+        for path, _, variant in self.iterate_variants():
+            yield from self._find_unknown_accelerator(f"{path}.accelerator", variant.accelerator)
+        for i, limit in enumerate(self.limits):
+            for j, name in enumerate(limit.accelerators):
+                yield from self._find_unknown_accelerator(f"limits[{i}].accelerators[{j}]", name)
+
+    def _find_unknown_accelerator(self, path: str, name: str) -> Iterator[Problem]:
+        if name and self.accelerators and name not in self.accelerators:
+            yield Problem(path, f"names {name}, which is not known{suggest(name, self.accelerators)}")
+
+    @rule()
+    def check_service_classes(self) -> Iterator[Problem]:
+        """Yield a problem for every service class that is named and not described."""
+        for i, model in enumerate(self.models):
+            for problem in model.find_unknown_classes(self.service_classes):
+                yield Problem(join_path(join_index("models", i), problem.path), problem.message)
+
+    @rule("service_classes")
+    def check_class_sources(self) -> Iterator[Problem]:
+        """Yield a problem where requests of several classes cannot be told apart."""
+        for i, model in enumerate(self.models):
+            chosen = self.get_service_classes(model)
+            for problem in _find_confusions(chosen, [v.get_deployment() for v in model.variants]):
+                yield Problem(f"models[{i}].service_classes", problem)
+
+    @rule()
+    def check_claims(self) -> Iterator[Problem]:
+        """Yield a problem for every identity that is claimed twice."""
+        first: dict[tuple[str, str], str] = {}
+        for path, what, name in self._iterate_claims():
+            owner = first.setdefault((what, name), path)
+            if owner != path:
+                yield Problem(path, f"claims {what} {name}, as {owner} does already")
+
+    def _iterate_claims(self) -> Iterator[tuple[str, str, str]]:
+        """Yield path, kind and name of everything that may exist once; what could not be read is left out."""
+        for i, model in enumerate(self.models):
+            if model.name and model.namespace:
+                yield f"models[{i}]", "model", f"{model.namespace}/{model.name}"
+        for path, model, variant in self.iterate_variants():
+            if variant.get_deployment() and model.namespace:
+                name = f"{model.namespace}/{variant.get_deployment()}"
+                yield f"{path}.{'deployment' if variant.deployment else 'name'}", variant.workload_kind.value, name
+            for i, url in enumerate(dict.fromkeys(variant.pods)):
+                if url:
+                    yield f"{path}.pods[{i}]", "pod", url
+        for i, limit in enumerate(self.limits):
+            if limit.name:
+                yield f"limits[{i}].name", "limit", limit.name
+
+    @rule("discovery", "models")
+    def check_discovery(self) -> Iterator[Problem]:
+        """Yield a problem where pods are listed and not used, or used and not listed."""
+        if self.discovery.kind is DiscoveryKind.HTTP:
+            for path, _, variant in self.iterate_variants():
+                if variant.pods:
+                    yield Problem(f"{path}.pods", "has no effect with discovery.kind http, which tells the pods")
+            return
+        for i, model in enumerate(self.models):
+            if model.gateway is None and not any(variant.pods for variant in model.variants):
+                yield Problem(
+                    f"models[{i}]",
+                    "has no source of demand: list pods of its variants, give a gateway, or use discovery.kind http",
+                )
+
+    @rule("limits", "accelerators", "models")
+    def check_limits(self) -> Iterator[Problem]:
+        """Yield a problem where what a limit counts is not known, or the minima already exceed it."""
+        for i, limit in enumerate(self.limits):
+            counted = [v for _, m, v in self.iterate_variants() if self.is_counted(limit, m, v)]
+            silent = {v.accelerator for v in counted if self.accelerators[v.accelerator].watts is None}
+            if limit.kind is LimitKind.WATTS and silent:
+                for name in sorted(silent):
+                    yield Problem(f"accelerators.{name}.watts", f"is missing: limit {limit.name} counts watts")
+                continue
+            used = sum(v.min_replicas * self.get_coefficient(limit, v) for v in counted)
+            if limit.amount is not None and used > limit.amount:
+                bound = f">= {used:g}, which min_replicas of the variants already use"
+                yield Problem(f"limits[{i}].amount", f"must be {bound}, got {limit.amount:g}")
+
+    def get_service_classes(self, model: ModelConfig) -> dict[str, ServiceClassConfig]:
+        """Return the classes of `model` by name; the only one there is when it names none."""
+        names = model.service_classes or (tuple(self.service_classes) if len(self.service_classes) == 1 else ())
+        return {name: self.service_classes[name] for name in names if name in self.service_classes}
+
+    def is_counted(self, limit: LimitConfig, model: ModelConfig, variant: VariantConfig) -> bool:
+        """Whether replicas of `variant` use any of `limit`."""
+        in_scope = not limit.namespaces or model.namespace in limit.namespaces
+        is_meant = not limit.accelerators or variant.accelerator in limit.accelerators
+        return in_scope and is_meant and variant.accelerator in self.accelerators
+
+    def get_coefficient(self, limit: LimitConfig, variant: VariantConfig) -> float:
+        """Return what one replica of `variant` uses of `limit`, which counts it."""
+        accelerator, devices = self.accelerators[variant.accelerator], variant.get_accelerators_per_replica()
+        if limit.kind is LimitKind.WATTS:
+            return devices * (accelerator.watts or 0.0)
+        if limit.kind is LimitKind.MONEY:
+            price = variant.cost_per_hour
+            return devices * accelerator.cost_per_hour if price is None else price
+        return float(devices)
+
+
+def _find_confusions(classes: Mapping[str, ServiceClassConfig], deployments: list[str]) -> Iterator[str]:
+    """Yield what keeps the requests of `classes`, by name, from being told apart."""
+    sources: dict[object, str] = {}
+    for name, service_class in classes.items():
+        source = service_class.source
+        if len(classes) > 1 and source.kind is ClassSourceKind.ALL:
+            yield f"cannot be told apart: give service_classes.{name}.source another kind than all"
+        if source.kind is ClassSourceKind.DEPLOYMENT and source.value not in deployments:
+            hint = suggest(source.value, deployments)
+            yield f"has {name}, whose source {source.value} is no deployment of this model{hint}"
+        if source.value:
+            owner = sources.setdefault((source.kind, source.value), name)
+            if owner != name:
+                yield f"cannot be told apart: {owner} and {name} have the same source {source.value}"
+    shares = [c.source.share_ratio for c in classes.values() if c.source.share_ratio is not None]
+    if sum(shares) > 1 + 1e-9:
+        yield f"has shares that add up to {sum(shares):g}; they must be <= 1 together"
