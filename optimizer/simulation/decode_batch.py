@@ -50,6 +50,7 @@ class DecodeBatch:
     def enter(self, sequence: Sequence) -> None:
         """Add a request whose prompt is computed and whose blocks hold it without the newest token."""
         base = sequence.base = self.iteration - sequence.generated_tokens
+        sequence.blocks = 0  # from here on they follow from `base`
         input_tokens, output_tokens = sequence.request.input_tokens, sequence.request.output_tokens
         self.size += 1
         self._offset += input_tokens - base

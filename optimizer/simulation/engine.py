@@ -50,7 +50,7 @@ class TokenEngine:
     request that arrives at the very end of an iteration misses the next one. A client that leaves frees its place at
     once; the running iteration still ends when it would have.
 
-    Source: the scheduler of vLLM 0.32: first come first served; the last admitted is preempted first, and loses its work.
+    Source: the scheduler of vLLM 0.32: first come first served, last admitted preempted first and computed anew.
     """
 
     def __init__(
