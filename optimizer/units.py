@@ -1,4 +1,4 @@
-"""Unit conversions, each done once, at a door; inside everything is seconds, tokens, bytes, per second, ratio, per hour.
+"""Unit conversions, each done once, at a door; inside everything is in seconds, tokens, bytes, ratios, per hour.
 
 This module imports nothing.
 """

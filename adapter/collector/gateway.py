@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from adapter.clock import Clock
-from adapter.collector.exposition import read_samples
+from adapter.collector.exposition import PageReader, parse_labels
 from adapter.collector.fetch import PageFetcher, PageUnusable
 from adapter.collector.options import GatewayOptions
 from adapter.errors import BadDocument
 from optimizer.domain import DemandSource, DemandWindow, Reason, ReasonCode
+
+_REQUESTS, _WAITING = "requests", "waiting"
 
 
 class GatewayHistory:
@@ -17,6 +20,7 @@ class GatewayHistory:
 
     def __init__(self, options: GatewayOptions) -> None:
         self.options = options
+        self._reader = PageReader({options.requests_metric: _REQUESTS, options.waiting_metric: _WAITING})
         self._requests: float | None = None
         self._time_s = 0.0
 
@@ -45,13 +49,14 @@ class GatewayHistory:
         return _absent(start_s, time_s, reason.code, reason.message, waiting)
 
     def _read(self, body: bytes) -> tuple[float | None, float | None]:
-        sums: dict[str, float] = {}
-        wanted = (self.options.requests_metric, self.options.waiting_metric)
-        for sample in read_samples(body, frozenset(wanted)):
-            matches = all(sample.labels.get(key) == value for key, value in self.options.labels.items())
-            if matches and math.isfinite(sample.value):
-                sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
-        return sums.get(wanted[0]), sums.get(wanted[1])
+        samples = self._reader.read(body).samples
+        return self._sum(samples.get(_REQUESTS)), self._sum(samples.get(_WAITING))
+
+    def _sum(self, samples: Mapping[bytes, float] | None) -> float | None:
+        """Return the sum over the series that the labels select, None when there is none."""
+        wanted = self.options.labels.items()
+        values = [value for raw, value in (samples or {}).items() if wanted <= parse_labels(raw).items()]
+        return sum(values) if values and math.isfinite(sum(values)) else None
 
 
 async def collect_gateway(history: GatewayHistory, fetcher: PageFetcher, clock: Clock) -> DemandWindow:

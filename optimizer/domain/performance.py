@@ -1,4 +1,4 @@
-"""What is known beforehand of the speed of one replica: coefficients of the iteration law, or measured tables. Data only."""
+"""What is known beforehand of the speed of one replica: coefficients of a law, or measured tables. Data only."""
 
 from __future__ import annotations
 

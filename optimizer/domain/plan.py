@@ -21,7 +21,7 @@ class SolveStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """One line of a plan: `replicas` of `key`, each carrying `capacity_per_s` [1/s] for `cost_per_hour` [currency/h]."""
+    """One line of a plan: `replicas` of `key`, each carrying `capacity_per_s` [1/s] at `cost_per_hour` [currency/h]."""
 
     key: VariantKey
     replicas: int
@@ -33,8 +33,8 @@ class Allocation:
 class BindingLimit:
     """A limit that the plan exhausts.
 
-    `marginal_price_per_hour` [currency/h] is the relaxation's dual: what one more unit would save, 0 when the relaxation
-    does not feel it.
+    `marginal_price_per_hour` [currency/h] is the relaxation's dual: what one more unit would save, 0 when the
+    relaxation does not feel it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Everything `decide` is told once rather than every cycle: models, accelerators, limits and the knobs of deciding. Data only."""
+"""What `decide` is told once rather than every cycle: models, accelerators, limits and its knobs. Data only."""
 
 from __future__ import annotations
 
