@@ -4,7 +4,7 @@ from optimizer.simulation.counts import EngineCounters, HistogramCounts, Histogr
 from optimizer.simulation.engine import TokenEngine
 from optimizer.simulation.limits import EngineLimits
 from optimizer.simulation.request import EndedRequest, EngineEvent, EngineRequest, EventKind, RequestOutcome
-from optimizer.simulation.step_time import LawStepTime, NoisyStepTime, StepTime, TableStepTime, make_step_time
+from optimizer.simulation.step_time import NoisyStepTime, StepTime, make_step_time
 
 __all__ = [
     "EndedRequest",
@@ -15,11 +15,9 @@ __all__ = [
     "EventKind",
     "HistogramCounts",
     "HistogramEdges",
-    "LawStepTime",
     "NoisyStepTime",
     "RequestOutcome",
     "StepTime",
-    "TableStepTime",
     "TokenEngine",
     "compute_length_edges_tokens",
     "make_step_time",

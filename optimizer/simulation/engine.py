@@ -177,7 +177,7 @@ class TokenEngine:
             return
         prompt_tokens = sum(tokens for _, tokens in self._chunks)
         decode = self._decode
-        self._end_s = time_s + self._step_time.compute_step_s(decode.size, decode.context_tokens, prompt_tokens)
+        self._end_s = time_s + self._step_time.compute_iteration_s(decode.size, decode.context_tokens, prompt_tokens)
 
     def _make_room_for_decoding(self, time_s: float) -> None:
         """Take the blocks that the next token of every decoding request needs, from the last admitted if need be."""

@@ -16,10 +16,10 @@ from optimizer.simulation import (
     EngineLimits,
     EngineRequest,
     EventKind,
-    LawStepTime,
     NoisyStepTime,
     RequestOutcome,
     TokenEngine,
+    make_step_time,
 )
 from tests.builders.naive_engine import NaiveEngine
 
@@ -29,7 +29,7 @@ TIGHT = EngineLimits(kv_capacity_tokens=16 * 41, max_running_requests=8, max_bat
 
 
 def make_engine(limits: EngineLimits = ROOMY, law: IterationLaw = LAW) -> TokenEngine:
-    return TokenEngine(LawStepTime(law), limits)
+    return TokenEngine(make_step_time(law), limits)
 
 
 def draw_requests(seed: int, count: int, rate_per_s: float = 20.0, longest: int = 120) -> list[EngineRequest]:
@@ -259,7 +259,7 @@ def test_first_tokens_are_those_finished_and_running_without_a_chunk_in_progress
 
 def test_equal_seeds_give_equal_runs_and_others_differ() -> None:
     def run(seed: int) -> list[object]:
-        step_time = NoisyStepTime(LawStepTime(LAW), 0.2, np.random.default_rng(seed))
+        step_time = NoisyStepTime(make_step_time(LAW), 0.2, np.random.default_rng(seed))
         engine = TokenEngine(step_time, TIGHT)
         play(engine, draw_requests(1, 40))
         return figures(engine)

@@ -1,0 +1,48 @@
+"""Where the times of iterations come from, and the noise on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizer.domain import IterationLaw, IterationTable
+from optimizer.errors import InvalidInput
+from optimizer.simulation import EngineLimits, EngineRequest, NoisyStepTime, TokenEngine, make_step_time
+
+LAW = IterationLaw(fixed_s=0.01, per_request_s=2e-4, per_context_token_s=3e-7, per_prompt_token_s=5e-5)
+TABLE = IterationTable(
+    batches=(1.0, 100.0),
+    contexts_tokens=(100.0, 1000.0),
+    decode_s=((0.010, 0.012), (0.020, 0.040)),
+    prompts_tokens=(1000.0, 2000.0),
+    prefill_s=(0.060, 0.120),
+)
+
+
+def test_a_law_gives_its_sum() -> None:
+    assert make_step_time(LAW).compute_iteration_s(10, 5000, 800) == pytest.approx(0.01 + 0.002 + 0.0015 + 0.04)
+
+
+def test_a_request_on_a_measured_table_takes_the_measured_times() -> None:
+    engine = TokenEngine(make_step_time(TABLE), EngineLimits(kv_capacity_tokens=100_000, max_batched_tokens=4096))
+    engine.submit(EngineRequest("r", 0.0, 1000, 2))
+    [ended] = [event.ended for event in engine.advance(10.0) if event.ended]
+    assert ended.ttft_s == pytest.approx(0.060)
+    assert ended.itl_s == pytest.approx(0.012, rel=0.01)
+
+
+def test_noise_keeps_the_mean_and_has_the_spread_asked_for() -> None:
+    noisy = NoisyStepTime(make_step_time(LAW), 0.3, np.random.default_rng(5))
+    times_s = np.array([noisy.compute_iteration_s(1, 0, 0) for _ in range(20_000)])
+    assert times_s.mean() == pytest.approx(0.0102, rel=0.01)
+    assert np.log(times_s).std() == pytest.approx(0.3, rel=0.02)
+
+
+def test_no_noise_is_the_law_itself() -> None:
+    noisy = NoisyStepTime(make_step_time(LAW), 0.0, np.random.default_rng(5))
+    assert noisy.compute_iteration_s(1, 0, 0) == make_step_time(LAW).compute_iteration_s(1, 0, 0)
+
+
+def test_negative_noise_is_a_wrong_call() -> None:
+    with pytest.raises(InvalidInput, match="sigma_ratio"):
+        NoisyStepTime(make_step_time(LAW), -0.1, np.random.default_rng(5))
