@@ -1,0 +1,25 @@
+"""Whole ways to decide, one per file, chosen per LLM by name. They propose; they publish and remember nothing themselves."""
+
+from optimizer.policy.protocol import (
+    CapacityNeed,
+    FixedReplicas,
+    ModelView,
+    Policy,
+    PolicyState,
+    Proposal,
+    VariantView,
+)
+from optimizer.policy.registry import BUILT_IN_POLICIES
+from optimizer.policy.slo import SloPolicy
+
+__all__ = [
+    "BUILT_IN_POLICIES",
+    "CapacityNeed",
+    "FixedReplicas",
+    "ModelView",
+    "Policy",
+    "PolicyState",
+    "Proposal",
+    "SloPolicy",
+    "VariantView",
+]

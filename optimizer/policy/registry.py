@@ -1,0 +1,10 @@
+"""The policies that are built in, by the name a configuration calls them. Others are handed to `decide` from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from optimizer.policy.protocol import Policy
+from optimizer.policy.slo import SloPolicy
+
+BUILT_IN_POLICIES: Mapping[str, Policy] = {"slo": SloPolicy()}
