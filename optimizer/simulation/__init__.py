@@ -2,11 +2,24 @@
 
 from optimizer.simulation.counts import EngineCounters, HistogramCounts, HistogramEdges, compute_length_edges_tokens
 from optimizer.simulation.engine import TokenEngine
+from optimizer.simulation.hpa import (
+    HpaSpec,
+    HpaState,
+    HpaSync,
+    MetricTarget,
+    ReplicaCounts,
+    SyncOutcome,
+    TargetType,
+    propose_replicas,
+    step_hpa,
+)
+from optimizer.simulation.hpa_behavior import Behavior, PolicyType, ScalingRules, SelectPolicy, StepPolicy
 from optimizer.simulation.limits import EngineLimits
 from optimizer.simulation.request import EndedRequest, EngineEvent, EngineRequest, EventKind, RequestOutcome
 from optimizer.simulation.step_time import NoisyStepTime, StepTime, make_step_time
 
 __all__ = [
+    "Behavior",
     "EndedRequest",
     "EngineCounters",
     "EngineEvent",
@@ -15,10 +28,23 @@ __all__ = [
     "EventKind",
     "HistogramCounts",
     "HistogramEdges",
+    "HpaSpec",
+    "HpaState",
+    "HpaSync",
+    "MetricTarget",
     "NoisyStepTime",
+    "PolicyType",
+    "ReplicaCounts",
     "RequestOutcome",
+    "ScalingRules",
+    "SelectPolicy",
+    "StepPolicy",
     "StepTime",
+    "SyncOutcome",
+    "TargetType",
     "TokenEngine",
     "compute_length_edges_tokens",
     "make_step_time",
+    "propose_replicas",
+    "step_hpa",
 ]

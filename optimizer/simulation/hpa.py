@@ -113,7 +113,7 @@ class ReplicaCounts:
     ready: int
 
 
-class Outcome(StrEnum):
+class SyncOutcome(StrEnum):
     """Why a sync ended as it did."""
 
     SCALED = "scaled"  # the count changed, or agrees with what was asked
@@ -123,12 +123,12 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sync:
+class HpaSync:
     """The answer of one sync: the replicas to request, and the bare proposal, None when no metric was read."""
 
     replicas: int
     proposal: int | None
-    outcome: Outcome
+    outcome: SyncOutcome
 
 
 Reading = Sequence[int] | None
@@ -157,7 +157,7 @@ def propose_replicas(spec: HpaSpec, target: MetricTarget, values_milli: Sequence
 
 def step_hpa(
     spec: HpaSpec, state: HpaState, counts: ReplicaCounts, readings: Sequence[Reading], now_s: float
-) -> tuple[Sync, HpaState]:
+) -> tuple[HpaSync, HpaState]:
     """Run one sync.
 
     Parameters
@@ -183,19 +183,19 @@ def step_hpa(
     Kubernetes HPA controller, 1.33 and later, for metrics of type External.
     """
     if counts.spec == 0 and not _may_wake(spec, state):
-        return Sync(0, None, Outcome.DISABLED), state
+        return HpaSync(0, None, SyncOutcome.DISABLED), state
     if counts.spec > spec.max_replicas or 0 < counts.spec < spec.min_replicas:
         bound = min(max(counts.spec, spec.min_replicas), spec.max_replicas)
-        return Sync(bound, None, Outcome.OUT_OF_BOUNDS), _remember(spec, state, counts.spec, bound, now_s)
+        return HpaSync(bound, None, SyncOutcome.OUT_OF_BOUNDS), _remember(spec, state, counts.spec, bound, now_s)
     proposal = _choose_proposal(spec, counts, readings)
     if proposal is None:
-        return Sync(counts.spec, None, Outcome.METRIC_FAILED), state
+        return HpaSync(counts.spec, None, SyncOutcome.METRIC_FAILED), state
     proposals = (*_keep_proposals(spec, state, now_s), Proposal(now_s, proposal))
     stabilized = stabilize(proposals, counts.spec, spec.behavior, now_s)
     limited = limit_step(stabilized, counts.spec, spec.behavior, state.steps, now_s)
     replicas = min(max(limited, spec.min_replicas), spec.max_replicas)
     remembered = replace(_remember(spec, state, counts.spec, replicas, now_s), proposals=proposals)
-    return Sync(replicas, proposal, Outcome.SCALED), remembered
+    return HpaSync(replicas, proposal, SyncOutcome.SCALED), remembered
 
 
 def _is_within(spec: HpaSpec, ratio: float) -> bool:

@@ -15,8 +15,8 @@ from optimizer.simulation.hpa import (
     HpaSpec,
     HpaState,
     MetricTarget,
-    Outcome,
     ReplicaCounts,
+    SyncOutcome,
     TargetType,
     propose_replicas,
     step_hpa,
@@ -91,7 +91,7 @@ def test_a_tolerance_of_a_tenth_loses_340_of_the_65_by_65_steps() -> None:
 
 def test_holds_when_the_metric_cannot_be_read() -> None:
     sync, state = step_hpa(RECOMMENDED, HpaState(), ReplicaCounts(7, 7, 7), [None], now_s=0.0)
-    assert (sync.replicas, sync.proposal, sync.outcome) == (7, None, Outcome.METRIC_FAILED)
+    assert (sync.replicas, sync.proposal, sync.outcome) == (7, None, SyncOutcome.METRIC_FAILED)
     assert state == HpaState()
 
 
@@ -157,7 +157,7 @@ def test_late_releases_leave_only_the_zero_they_went_to_themselves() -> None:
 
 def test_a_positive_minimum_switches_it_off_at_zero() -> None:
     sync, _ = step_hpa(HpaSpec(1, 64), HpaState(), ReplicaCounts(0, 0, 0), [(5000,)], now_s=0.0)
-    assert (sync.replicas, sync.outcome) == (0, Outcome.DISABLED)
+    assert (sync.replicas, sync.outcome) == (0, SyncOutcome.DISABLED)
 
 
 def test_memory_does_not_grow() -> None:
