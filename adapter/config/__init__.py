@@ -3,5 +3,6 @@
 May read files and YAML (nothing else imports yaml); never the network, and it decides nothing.
 
 Way of a file: `yaml_text` (text -> plain data) -> `decode` (data -> `schema` dataclasses, through `kinds`) ->
-`translate` (schema -> `optimizer.domain.Settings`); `load` reads and watches the file, `json_schema` and `reference` describe it.
+`translate` (schema -> `optimizer.domain.Settings`); `load` reads and watches the file; `json_schema` and `reference`
+describe it.
 """

@@ -78,7 +78,7 @@ def join_path(path: str, relative: str) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean …?`` with the nearest of `known`; their list when none is near, "" when there are none."""
+    """Return ``; did you mean …?`` with the nearest of `known`; their list when none is near, "" without any."""
     names = list(known)
     folded = {_fold(candidate): candidate for candidate in names}
     near = difflib.get_close_matches(_fold(name), list(folded), n=1, cutoff=0.6)

@@ -9,17 +9,21 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
-_SECONDS: Mapping[str, float] = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,  # micro sign
-    "μs": 1e-6,  # Greek mu, which keyboards produce as often
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
+_SECONDS: Mapping[str, Decimal] = {
+    unit: Decimal(seconds)
+    for unit, seconds in {
+        "ns": "1e-9",
+        "us": "1e-6",
+        "µs": "1e-6",  # micro sign
+        "μs": "1e-6",  # Greek mu, which keyboards produce as often
+        "ms": "1e-3",
+        "s": "1",
+        "m": "60",
+        "h": "3600",
+        "d": "86400",
+    }.items()
 }
 _BYTES: Mapping[str, int] = {
     "": 1,
@@ -52,7 +56,8 @@ def parse_duration_s(value: object) -> float:
     parts = re.findall(rf"({_DECIMAL})({_UNITS})", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(DURATION_BOUND)
-    return _check_finite(sum(_scale(float(number), _SECONDS[unit]) for number, unit in parts), DURATION_BOUND)
+    exact = sum((Decimal(number) * _SECONDS[unit] for number, unit in parts), Decimal(0))
+    return _check_finite(float(exact), DURATION_BOUND)
 
 
 def parse_size_bytes(value: object) -> float:
@@ -101,10 +106,10 @@ def render_duration(duration_s: float) -> str:
     if duration_s == 0:
         return "0"
     for unit in ("d", "h", "m", "s", "ms", "us"):
-        amount = duration_s / _SECONDS[unit]
+        amount = duration_s / float(_SECONDS[unit])
         if amount >= 1 and (unit in ("ms", "us", "s") or amount == int(amount)):
             return f"{_render_decimal(amount)}{unit}"
-    return f"{_render_decimal(duration_s / _SECONDS['ns'])}ns"
+    return f"{_render_decimal(duration_s * 1e9)}ns"
 
 
 def render_size(size_bytes: float) -> str:
@@ -113,11 +118,6 @@ def render_size(size_bytes: float) -> str:
         if size_bytes >= _BYTES[unit] and size_bytes % _BYTES[unit] == 0:
             return f"{_render_decimal(size_bytes / _BYTES[unit])}{unit}"
     return _render_decimal(size_bytes)
-
-
-def _scale(number: float, factor: float) -> float:
-    """Return the product, rounded once: 11.4 ms is the float 0.0114, as 11.4 * 1e-3 would not be."""
-    return number * factor if factor >= 1 else number / round(1 / factor)
 
 
 def _render_decimal(number: float) -> str:

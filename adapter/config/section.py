@@ -58,7 +58,7 @@ class Section(Generic[S]):
         shown = {}
         for o in iterate_options(self.record):
             present = getattr(value, o.name)
-            if present is not None and (o.is_required or present != o.default):
+            if o.is_required or (present is not None and present != o.default):
                 shown[o.key] = o.kind.render(present)
         return shown
 
@@ -94,7 +94,7 @@ def _to_property(o: Option) -> Schema:
     schema = o.kind.to_schema()
     text = " ".join(part for part in (o.meaning, o.why) if part)
     shown = None if o.default is None or o.is_required else o.kind.render(o.default)
-    default = {} if shown is None or shown in ({}, []) else {"default": shown}
+    default = {} if shown is None or shown in ({}, [], "") else {"default": shown}
     if not o.is_required:
         schema = {"anyOf": [schema, {"type": "null"}]}  # a key without a value means its default
     return cast(Schema, {**schema, "description": text, **default})

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from adapter.config.amounts import count, duration, size
 from adapter.config.fields import option, rule
-from adapter.config.kinds import Choice, Flag, Text, count, duration, size
+from adapter.config.kinds import Choice, Flag, Text
 from adapter.config.problems import Problem
 from adapter.config.section import Section
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from adapter.config.amounts import count, duration, ratio
 from adapter.config.fields import option, rule
-from adapter.config.kinds import count, duration, ratio
 from adapter.config.problems import Problem
 from adapter.config.quantities import render_duration
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from adapter.config.amounts import count, duration, number, ratio
 from adapter.config.fields import option, required, rule
-from adapter.config.kinds import Choice, ListOf, MapOf, Plain, Text, count, duration, number, ratio
+from adapter.config.kinds import Choice, Plain, Text
+from adapter.config.nesting import ListOf, MapOf
 from adapter.config.problems import Problem, suggest
 from adapter.config.schema.collecting import HTTP_URL
 from adapter.config.schema.names import KUBERNETES_NAME
@@ -85,8 +87,8 @@ class ModelConfig:
     routing: Routing = option(
         Choice(Routing),
         default=Routing.AUTO,
-        meaning="How requests reach replicas: each the same rate (`uniform`), in proportion to capacity (`weighted`), by "
-        "our guidance (`bucketed`), or as measured (`auto`).",
+        meaning="How requests reach replicas: each the same rate (`uniform`), in proportion to capacity (`weighted`), "
+        "by our guidance (`bucketed`), or as measured (`auto`).",
         why="`auto` plans for `uniform`, the safe side, until the measured shares show better.",
     )
     policy: str = option(

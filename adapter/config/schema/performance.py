@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from adapter.config.amounts import duration, number, ratio
 from adapter.config.fields import option, required, rule
-from adapter.config.kinds import ListOf, Text, duration, number, ratio
+from adapter.config.kinds import Text
+from adapter.config.nesting import ListOf
 from adapter.config.problems import Problem
 from adapter.config.section import Section
 

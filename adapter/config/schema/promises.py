@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from adapter.config.amounts import Amount, count, duration, number, ratio
 from adapter.config.fields import option, rule
-from adapter.config.kinds import Amount, Choice, Text, count, duration, number, ratio
+from adapter.config.kinds import Choice, Text
 from adapter.config.problems import Problem
 from adapter.config.quantities import render_duration
 from adapter.config.section import Section

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from adapter.config.amounts import number, size
 from adapter.config.fields import option, required, rule
-from adapter.config.kinds import Choice, ListOf, OrUnknown, Text, number, size
+from adapter.config.kinds import Choice, Text
+from adapter.config.nesting import ListOf, OrUnknown
 from adapter.config.problems import Problem
 from adapter.config.schema.names import KUBERNETES_NAME, NAME
 from optimizer.domain import LimitKind

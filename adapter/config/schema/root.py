@@ -1,4 +1,4 @@
-"""The whole configuration, and the rules between its sections: references, things claimed twice. Data and rules only."""
+"""The whole configuration, and the rules between its sections: references, double claims. Data and rules only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from adapter.config.fields import option, required, rule
-from adapter.config.kinds import ListOf, MapOf
+from adapter.config.nesting import ListOf, MapOf
 from adapter.config.problems import Problem, join_index, join_path, suggest
 from adapter.config.quantities import render_duration
 from adapter.config.schema.collecting import CollectionConfig, DiscoveryConfig, DiscoveryKind

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from adapter.config.amounts import count, duration
 from adapter.config.fields import option
-from adapter.config.kinds import Choice, Text, count, duration
+from adapter.config.kinds import Choice, Text
 from adapter.config.section import Section
 
 _PORT = count(at_least=0, at_most=65535)

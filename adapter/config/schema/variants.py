@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from adapter.config.amounts import count, duration, number
 from adapter.config.fields import option, required, rule
-from adapter.config.kinds import Choice, ListOf, Text, count, duration, number
+from adapter.config.kinds import Choice, Text
+from adapter.config.nesting import ListOf
 from adapter.config.problems import Problem
 from adapter.config.schema.collecting import HTTP_URL
 from adapter.config.schema.names import KUBERNETES_NAME, NAME
