@@ -1,0 +1,159 @@
+"""What one page says about one LLM: its series, looked up by name, folded to numbers and histograms. No I/O.
+
+A sum of which a part is missing, a negative count, a histogram that contradicts itself: each is absent, not smaller.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from adapter.collector.engine_tables import EngineTable, Fold, GaugeRule, Sample, Series
+from adapter.collector.exposition import Labels, is_bucket
+from adapter.errors import BadDocument
+from optimizer.domain import HistogramReading
+
+Found = Mapping[str, Sequence[Sample]]
+"""The series of each name."""
+
+
+class Sheet:
+    """The series of one LLM on a page that may show several.
+
+    Parameters
+    ----------
+    table
+        The engine's table.
+    found
+        All wanted series of the page.
+    model_name
+        The LLM, as the engine calls it.
+    is_shared
+        Whether other LLMs are on the page too. Then series that name no LLM cannot be counted for this one; gauges of
+        the whole server, such as its KV cache, still hold.
+    """
+
+    def __init__(self, table: EngineTable, found: Found, model_name: str, *, is_shared: bool) -> None:
+        label, self._rank_label = table.model_label, table.rank_label
+        self._shows_every_rank = table.shows_every_rank
+        self._own = self._all = found
+        if is_shared:
+            self._own = _select(found, lambda labels: labels.get(label) == model_name)
+            self._all = _select(found, lambda labels: labels.get(label, model_name) == model_name)
+        self._ranks = self._list_ranks(
+            one for name, samples in self._own.items() if not is_bucket(name) for one in samples
+        )
+
+    def count_ranks(self) -> int:
+        """Return the number of data-parallel ranks seen, 1 where they are not told apart."""
+        return max(1, len(self._ranks))
+
+    def sum_counter(self, aliases: Sequence[Series]) -> float | None:
+        """Return the sum over the series of the first alias on the page, None when it is not known."""
+        series = next((series for series in aliases if series.name in self._own), None)
+        if series is None:
+            return None
+        samples = self._own[series.name]
+        if not self._is_whole(samples):
+            return None
+        return _to_count(sum(value for labels, value in samples if series.accepts(labels)))
+
+    def fold_gauge(self, rule: GaugeRule) -> float | None:
+        """Return the gauge, None when a part of it is not known."""
+        values: list[float] = []
+        for number, names in enumerate(rule.parts):
+            name = next((name for name in names if name in self._all), None)
+            if name is None and number == 0:
+                return None
+            for labels, value in () if name is None else self._all[name]:
+                if not rule.accepts(labels):
+                    continue
+                converted = rule.to_value(labels, value)
+                if converted is None or not 0.0 <= converted <= rule.highest or math.isinf(converted):
+                    return None
+                values.append(converted)
+        if not values:
+            return None
+        return sum(values) if rule.fold is Fold.SUM else max(values) if rule.fold is Fold.LARGEST else min(values)
+
+    def sum_histogram(self, names: Sequence[str]) -> HistogramReading | None:
+        """Return the histogram of the first name on the page, summed over ranks, None when it is not whole."""
+        name = next((name for name in names if f"{name}_count" in self._own), None)
+        if name is None:
+            return None
+        counts, totals = self._own[f"{name}_count"], self._own.get(f"{name}_sum", ())
+        if not self._is_whole(counts) or len(totals) != len(counts):
+            return None
+        count, total = _to_count(sum(value for _, value in counts)), sum(value for _, value in totals)
+        if count is None or not math.isfinite(total):
+            return None
+        buckets = self._own.get(f"{name}_bucket", ())
+        return (
+            _build_histogram(buckets, len(counts), count, total) if buckets else HistogramReading((), (), count, total)
+        )
+
+    def find_start_s(self, names: Sequence[str]) -> float | None:
+        """Return when the process started [Unix s], None when the page does not say."""
+        for name in names:
+            values = [value for _, value in self._all.get(name, ()) if math.isfinite(value) and value > 0.0]
+            if values:
+                return min(values)
+        return None
+
+    def _list_ranks(self, samples: Iterable[Sample]) -> set[str]:
+        return {labels[self._rank_label] for labels, _ in samples if self._rank_label in labels}
+
+    def _is_whole(self, samples: Sequence[Sample]) -> bool:
+        """Whether `samples` have every data-parallel rank, as far as they tell ranks apart."""
+        if not self._shows_every_rank or len(self._ranks) < 2:
+            return True
+        ranks = self._list_ranks(samples)
+        return not ranks or ranks == self._ranks
+
+
+def _select(found: Found, accepts: Callable[[Labels], bool]) -> Found:
+    chosen = {name: [sample for sample in samples if accepts(sample[0])] for name, samples in found.items()}
+    return {name: samples for name, samples in chosen.items() if samples}
+
+
+def _to_count(value: float) -> float | None:
+    return value if math.isfinite(value) and value >= 0.0 else None
+
+
+def _build_histogram(buckets: Sequence[Sample], series: int, count: float, total: float) -> HistogramReading | None:
+    """Return the sum of `series` histograms: without a shape where their edges differ, None where a part is missing."""
+    cumulative = {labels.get("le", ""): value for labels, value in buckets}
+    if len(cumulative) < len(buckets):
+        cumulative = _add_buckets(buckets)
+    if len(cumulative) * series != len(buckets):
+        return HistogramReading((), (), count, total) if _count_open(buckets) == series else None
+    if cumulative.pop("+Inf", None) != count:
+        return None
+    names, edges = _order_edges(tuple(cumulative))
+    values = tuple(cumulative[name] for name in names)
+    is_rising = list(values) == sorted(values) and math.isfinite(sum(values))
+    is_within = not values or 0.0 <= values[0] <= values[-1] <= count
+    return HistogramReading(edges, values, count, total) if is_rising and is_within else None
+
+
+@lru_cache(maxsize=1024)
+def _order_edges(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return edges, as written, in ascending order, and their values; the same few lists come again and again."""
+    try:
+        pairs = sorted((float(name), name) for name in names)
+    except ValueError as cause:
+        raise BadDocument(f"bucket edge is not a number: {cause}") from cause
+    return tuple(name for _, name in pairs), tuple(edge for edge, _ in pairs)
+
+
+def _add_buckets(buckets: Sequence[Sample]) -> dict[str, float]:
+    cumulative: dict[str, float] = {}
+    for labels, value in buckets:
+        edge = labels.get("le", "")
+        cumulative[edge] = cumulative.get(edge, 0.0) + value
+    return cumulative
+
+
+def _count_open(buckets: Sequence[Sample]) -> int:
+    return sum(labels.get("le") == "+Inf" for labels, _ in buckets)
