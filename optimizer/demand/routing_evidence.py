@@ -1,4 +1,4 @@
-"""What the measured loads of the pods say about the router: does each replica get the same, or in proportion to capacity?
+"""What the measured loads of the pods say about the router: the same for each replica, or in proportion to capacity.
 
     log-likelihood of a routing = sum over variants of arrivals_v * log(share_v),  share_v ~ seconds_v * weight_v
     weight_v = 1 (uniform) or capacity_v (weighted)

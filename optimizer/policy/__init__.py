@@ -1,4 +1,4 @@
-"""Whole ways to decide, one per file, chosen per LLM by name. They propose; they publish and remember nothing themselves."""
+"""Whole ways to decide, one per file, chosen per LLM by name. They propose; they neither publish nor remember."""
 
 from optimizer.policy.protocol import (
     CapacityNeed,

@@ -1,4 +1,4 @@
-"""The one signature that every way of deciding has: a view of one LLM in, a proposal and its own memory out. No algorithm."""
+"""The one signature of every way to decide: a view of one LLM in, a proposal and its own memory out. No algorithm."""
 
 from __future__ import annotations
 

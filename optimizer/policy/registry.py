@@ -1,4 +1,4 @@
-"""The policies that are built in, by the name a configuration calls them. Others are handed to `decide` from outside."""
+"""The built-in policies, by the name a configuration calls them. Others are handed to `decide` from outside."""
 
 from __future__ import annotations
 

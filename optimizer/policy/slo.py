@@ -1,7 +1,7 @@
 """Our policy: the capacity that the forecast demand needs within the SLO, for the solver to meet at least cost.
 
     need(H_v) = max( M, u * (M + W / 60 s) ),   M = forecast of the highest rate over H_v
-    H_v = start-up of v + period + window + actuation;  u = utilization ceiling
+    H_v = lead time of v;  u = utilization ceiling
     W = requests waiting - what the ready replicas clear before a new one could be there
 
 The ceiling keeps 1 - u of every replica free; a backlog is paid out of that before more is asked for. It plans nothing
@@ -30,14 +30,15 @@ from optimizer.domain import (
     Settings,
     VariantKey,
 )
+from optimizer.policy.lead_time import compute_lead_time_s
 from optimizer.policy.protocol import CapacityNeed, ModelView, PolicyState, VariantView
 from optimizer.queueing import CapacityEstimate, estimate_capacity
 
 BACKLOG_CLEARED_IN_S = 60.0
 """Time in which a backlog is to be gone once the replicas asked for are ready [s].
 
-Those who wait longer than a TTFT target have missed it already; what counts is that the queue ends and those who come later
-do not join it. A shorter time would multiply the ask after every step.
+Those who wait longer than a TTFT target have missed it already; what counts is that the queue ends and those who come
+later do not join it. A shorter time would multiply the ask after every step.
 """
 
 
@@ -55,9 +56,8 @@ class SloPolicy:
         estimates = estimate_capacities(view)
         table = to_capacity_table(estimates)
         routing, measured = _choose_routing(view, table, state)
-        lead_times_s = _compute_lead_times(view, table, settings.decision)
+        horizons_s = _list_lead_times_s(view, table, settings.decision)
         level_ratio = settings.decision.forecast_level_ratio
-        horizons_s = tuple(sorted(set(lead_times_s.values())))
         rates_per_s = self.forecaster.forecast(view.history, horizons_s, (level_ratio,))[:, 0].tolist()
         backlog_per_s = _compute_backlog_per_s(view, table)
         ceiling_ratio = settings.decision.utilization_ceiling_ratio
@@ -109,11 +109,11 @@ def _choose_routing(view: ModelView, table: CapacityTable, state: PolicyState) -
     return measured or Routing.UNIFORM, measured
 
 
-def _compute_lead_times(view: ModelView, table: CapacityTable, decision: DecisionSettings) -> dict[VariantKey, float]:
-    """Return the time from an arrival until a replica asked for because of it serves, per usable variant [s]."""
-    delay_s = decision.period_s + view.demand.window_s + decision.actuation_delay_s
+def _list_lead_times_s(view: ModelView, table: CapacityTable, decision: DecisionSettings) -> tuple[float, ...]:
+    """Return the distinct lead times of the variants that can be grown [s], ascending."""
     usable = [line for line in view.variants if table.get(line.key) and line.variant.max_replicas != 0]
-    return {line.key: line.variant.startup_s + delay_s for line in usable or view.variants}
+    lines = usable or view.variants
+    return tuple(sorted({compute_lead_time_s(line.variant, decision) for line in lines}))
 
 
 def _compute_backlog_per_s(view: ModelView, table: CapacityTable) -> float:
@@ -134,18 +134,12 @@ def _split_classes(model: ServedModel, lead_time_s: float, rate_per_s: float) ->
         return [NeedEntry(lead_time_s, rate_per_s, classes[0].name, WHOLE, classes[0].priority)]
     if any(entry.source.kind is not ClassSourceKind.SHARE for entry in classes):
         return [NeedEntry(lead_time_s, rate_per_s, WHOLE, WHOLE, max(entry.priority for entry in classes))]
-    total_ratio = sum(entry.source.share_ratio or 0.0 for entry in classes)
+    weights = [entry.source.share_ratio or 0.0 for entry in classes]
+    total_ratio = sum(weights)
     return [
-        NeedEntry(
-            lead_time_s,
-            rate_per_s * (entry.source.share_ratio or 0.0) / total_ratio
-            if total_ratio > 0.0
-            else rate_per_s / len(classes),
-            entry.name,
-            WHOLE,
-            entry.priority,
-        )
-        for entry in classes
+        NeedEntry(lead_time_s, rate_per_s * weight / total_ratio, entry.name, WHOLE, entry.priority)
+        for entry, weight in zip(classes, weights, strict=True)
+        if weight > 0.0
     ]
 
 
