@@ -1,4 +1,4 @@
-"""Variants: one way to serve an LLM (accelerator, engine, parallelism, role), and the object that runs it. Data only."""
+"""Variants: one way to serve an LLM (accelerator, engine, parallelism, role), and the object running it. Data only."""
 
 from __future__ import annotations
 
