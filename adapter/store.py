@@ -77,6 +77,16 @@ class DecisionStore:
         """Replace what is published and count the pass."""
         self._publication = Publication(models, undecided, self._publication.passes + 1)
 
+    def expect(self, workloads: tuple[WorkloadRef, ...]) -> None:
+        """Say which workloads will be decided about, so that asking for one is answered with "not yet"."""
+        present = self._publication
+        self._publication = Publication(present.models, workloads, present.passes)
+
+    def count_failed_pass(self) -> None:
+        """Count a pass that decided nothing; what is published stays."""
+        present = self._publication
+        self._publication = Publication(present.models, present.undecided, present.passes + 1)
+
     def get(self) -> Publication:
         """Return the present publication."""
         return self._publication

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 
 from adapter.clock import Clock
-from adapter.collector.fetch import PageFetcher, PageUnusable
+from adapter.collector.fetch import PageFetcher, PageSource, PageUnusable
 from adapter.collector.gateway import GatewayHistory, collect_gateway
 from adapter.collector.options import CollectorOptions, PageOptions
 from adapter.collector.pod_history import PodHistory
@@ -35,12 +35,15 @@ from optimizer.domain import (
 class Collector:
     """Turns an inventory into a snapshot; use it as an async context manager.
 
-    It remembers the last good page of every pod, so that the next one closes a window.
+    It remembers the last good page of every pod, so that the next one closes a window. Pages come over HTTP unless
+    another `pages` source is given.
     """
 
-    def __init__(self, options: CollectorOptions, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self, options: CollectorOptions, clock: Clock, telemetry: Telemetry, pages: PageSource | None = None
+    ) -> None:
         self._options, self._clock = options, clock
-        self._fetcher = PageFetcher(options.scrape, telemetry)
+        self._fetcher = PageFetcher(options.scrape, telemetry) if pages is None else pages
         self._pods: dict[PodKey, PodHistory] = {}
         self._gateways: dict[ModelKey, GatewayHistory] = {}
         self._last_pass_s: float | None = None

@@ -1,19 +1,24 @@
-"""Fetching pages over HTTP: bounded in time, size and number, every failure mapped to a reason. It reads no numbers."""
+"""Fetching pages over HTTP: bounded in time and size, every failure mapped to a reason. It reads no numbers."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from pathlib import Path
+from dataclasses import dataclass
 
 import aiohttp
+from yarl import URL
 
-from adapter.clock import read_wall_s
+from adapter.clock import Clock
 from adapter.collector.options import ScrapeOptions
-from adapter.telemetry import Telemetry
+from adapter.collector.trust import Trust
 from optimizer.domain import Reason, ReasonCode
 
-_HEADERS = {"Accept": "text/plain"}  # OpenMetrics would rename vLLM's series
+_HEADERS = {
+    "Accept": "text/plain",  # OpenMetrics would rename vLLM's series
+    "Accept-Encoding": "identity",  # compressing would take time from the tokens that the server is to stream
+}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 3
 _CHUNK_BYTES = 1 << 16
 
 
@@ -25,19 +30,41 @@ class PageUnusable(Exception):
         super().__init__(str(reason))
 
 
-class PageFetcher:
-    """One connection pool for all pages; use it as an async context manager."""
+@dataclass(frozen=True, slots=True)
+class FetchedPage:
+    """The body of an answer.
 
-    def __init__(self, options: ScrapeOptions, telemetry: Telemetry) -> None:
-        self._options, self._telemetry = options, telemetry
-        self._slots = asyncio.Semaphore(options.concurrency)
+    Attributes
+    ----------
+    body
+        As sent.
+    time_s
+        When its first line came [s]: the server counted just before, however long the body took afterwards.
+    """
+
+    body: bytes
+    time_s: float
+
+
+class PageFetcher:
+    """One connection pool for all pages; use it as an async context manager.
+
+    Redirects are followed within the same server only, so that no page can send us, or our token, elsewhere.
+    """
+
+    def __init__(self, options: ScrapeOptions, clock: Clock) -> None:
+        self._options, self._clock = options, clock
+        self._trust = Trust(options)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> PageFetcher:
         """Open the pool."""
-        connector = aiohttp.TCPConnector(limit=self._options.concurrency, ssl=_to_ssl(self._options))
-        timeout = aiohttp.ClientTimeout(total=self._options.timeout_s)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=_HEADERS)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # the caller bounds what is fetched at once
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # one limit over everything, in `fetch`
+        )
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -45,57 +72,80 @@ class PageFetcher:
         if self._session is not None:
             await self._session.close()
 
-    async def fetch(self, url: str) -> bytes:
-        """Return the body at `url`.
+    def reconfigure(self, options: ScrapeOptions) -> None:
+        """Fetch as `options` say from the next page on."""
+        if options != self._options:
+            self._options, self._trust = options, Trust(options)
+
+    async def fetch(self, url: str, *, keep_alive: bool = True) -> FetchedPage:
+        """Return the page at `url`; the connection is kept for the next time where `keep_alive`.
 
         Raises
         ------
         PageUnusable
-            Too slow (connection, drip or both), refused, too long, or not 200.
+            Too slow (connection, answer, dripping body, or all together), refused, too long, or not 200.
         """
-        async with self._slots:
-            started_s = read_wall_s()
-            try:
-                body = await self._read(url)
-            except PageUnusable as failure:
-                self._telemetry.count_scrape(failure.reason.code.value, read_wall_s() - started_s)
-                raise
-            self._telemetry.count_scrape("ok", read_wall_s() - started_s)
-            return body
-
-    async def _read(self, url: str) -> bytes:
-        if self._session is None:
-            raise RuntimeError("use `async with PageFetcher(...)`")
+        shown = _hide_credentials(url)
         try:
-            async with self._session.get(url, headers=self._get_authorization()) as response:
-                if response.status != 200:
-                    raise _unusable(ReasonCode.SCRAPE_FAILED, f"{url} answered {response.status}")
-                return await self._read_body(url, response)
+            async with asyncio.timeout(self._options.timeout_s):
+                return await self._follow(URL(url), shown, keep_alive)
         except TimeoutError as cause:
             seconds = self._options.timeout_s
-            raise _unusable(ReasonCode.SCRAPE_TIMEOUT, f"{url} took longer than {seconds:g} s") from cause
+            raise _unusable(ReasonCode.SCRAPE_TIMEOUT, f"{shown} took longer than {seconds:g} s") from cause
         except (aiohttp.ClientError, OSError, ValueError) as cause:
-            raise _unusable(ReasonCode.SCRAPE_FAILED, f"{url}: {type(cause).__name__}: {cause}") from cause
+            raise _unusable(ReasonCode.SCRAPE_FAILED, f"{shown}: {_describe(cause)}") from cause
 
-    async def _read_body(self, url: str, response: aiohttp.ClientResponse) -> bytes:
+    async def _follow(self, url: URL, shown: str, keep_alive: bool) -> FetchedPage:
+        """Return the page at `url`, or where that leads on the same server."""
+        place = url
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = await self._ask(place, shown, keep_alive)
+            if isinstance(answer, FetchedPage):
+                return answer
+            if answer.origin() != url.origin():
+                other = _hide_credentials(str(answer.origin()))
+                raise _unusable(ReasonCode.SCRAPE_FAILED, f"{shown} redirects to {other}, which is not followed")
+            place = answer
+        raise _unusable(ReasonCode.SCRAPE_FAILED, f"{shown} redirects more than {_MOST_REDIRECTS} times")
+
+    async def _ask(self, place: URL, shown: str, keep_alive: bool) -> FetchedPage | URL:
+        """Return the page at `place`, or the address it redirects to."""
+        if self._session is None:
+            raise RuntimeError("use `async with PageFetcher(...)`")
+        headers = self._trust.get_headers()
+        if not keep_alive:
+            headers["Connection"] = "close"
+        tls = self._trust.get_tls() if place.scheme == "https" else True
+        async with self._session.get(place, headers=headers, ssl=tls, allow_redirects=False) as response:
+            time_s = self._clock.now_s()
+            if response.status in _REDIRECTS and "Location" in response.headers:
+                return place.join(URL(response.headers["Location"]))
+            if response.status != 200:
+                raise _unusable(ReasonCode.SCRAPE_FAILED, f"{shown} answered {response.status}")
+            return FetchedPage(await self._read_body(response, shown), time_s)
+
+    async def _read_body(self, response: aiohttp.ClientResponse, shown: str) -> bytes:
+        limit_bytes = self._options.max_page_bytes
         chunks, size = [], 0
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             size += len(chunk)
-            if size > self._options.max_page_bytes:
-                raise _unusable(ReasonCode.BAD_PAGE, f"{url} is longer than {self._options.max_page_bytes} bytes")
+            if size > limit_bytes:
+                raise _unusable(ReasonCode.BAD_PAGE, f"{shown} is longer than {limit_bytes} bytes")
             chunks.append(chunk)
         return b"".join(chunks)
-
-    def _get_authorization(self) -> dict[str, str]:
-        path = self._options.bearer_token_file
-        return {} if path is None else {"Authorization": f"Bearer {Path(path).read_text(encoding='utf-8').strip()}"}
 
 
 def _unusable(code: ReasonCode, message: str) -> PageUnusable:
     return PageUnusable(Reason(code, message))
 
 
-def _to_ssl(options: ScrapeOptions) -> ssl.SSLContext | bool:
-    if options.insecure_tls:
-        return False
-    return ssl.create_default_context(cafile=options.ca_file) if options.ca_file else True
+def _describe(cause: BaseException) -> str:
+    """Return one short line about `cause`."""
+    return f"{type(cause).__name__}: {cause}".replace("\n", " ")[:300]
+
+
+def _hide_credentials(url: str) -> str:
+    """Return `url` without user and password, for the reasons that everybody may read."""
+    scheme, mark, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{place.rpartition('@')[2]}{slash}{path}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from adapter.clock import Clock
 from adapter.collector.exposition import PageReader, parse_labels
-from adapter.collector.fetch import PageFetcher, PageUnusable
+from adapter.collector.fetch import PageSource, PageUnusable
 from adapter.collector.options import GatewayOptions
 from adapter.errors import BadDocument
 from optimizer.domain import DemandSource, DemandWindow, Reason, ReasonCode
@@ -59,7 +59,7 @@ class GatewayHistory:
         return sum(values) if values and math.isfinite(sum(values)) else None
 
 
-async def collect_gateway(history: GatewayHistory, fetcher: PageFetcher, clock: Clock) -> DemandWindow:
+async def collect_gateway(history: GatewayHistory, fetcher: PageSource, clock: Clock) -> DemandWindow:
     """Return the newest window of one gateway, timed by `clock`."""
     try:
         body = await fetcher.fetch(history.options.url)

@@ -19,7 +19,7 @@ _HEAD = """# Configuration reference
 
 One YAML file. `variant-autoscaler check-config config.yaml` tells everything that is wrong with it at once, with path,
 value, bound and the nearest known name; `variant-autoscaler check-config --schema` prints a JSON schema for editors.
-While `run` is running, a changed file is picked up; a bad change is refused and reported, and the last good one stays in
+While `run` runs, a changed file is picked up; a bad change is refused and reported, and the last good one stays in
 force.
 
 A smallest file is [examples/minimal.yaml](../examples/minimal.yaml), a larger one

@@ -136,7 +136,7 @@ SIBLINGS = tuple(
     for name in "discovery collector external_metrics kube pages router profiling history demo".split()
 )
 _BELOW_CONTROLLER = (*SIBLINGS, *_BELOW_SIBLINGS)
-_BELOW_COMPOSE = ("adapter.controller", *_BELOW_CONTROLLER, "optimizer.simulation")
+_BELOW_COMPOSE = ("adapter.controller", "adapter.state_store", *_BELOW_CONTROLLER, "optimizer.simulation")
 _BELOW_CLI = ("adapter.compose", "adapter.compose_demo", *_BELOW_COMPOSE)
 
 ROOMS: tuple[Room, ...] = (
@@ -161,6 +161,7 @@ ROOMS: tuple[Room, ...] = (
     _world("adapter.config", (*_FLOOR, *_DOORS), "yaml numpy"),
     _world("adapter.telemetry", (*_FLOOR, *_DOORS), "prometheus logging"),
     _world("adapter.store", (*_FLOOR, *_DOORS)),
+    _world("adapter.state_store", (*_FLOOR, *_DOORS)),
     _world("adapter.inventory", (*_FLOOR, *_DOORS)),
     _world("adapter.discovery", _BELOW_SIBLINGS, "http_out async logging"),
     _world("adapter.collector", _BELOW_SIBLINGS, "http_out async logging numpy seeds"),
