@@ -1,9 +1,19 @@
 """The pure half: same input, same output. No I/O, clock, logging, environment or global randomness.
 
-This façade is what the adapter may use of it, beside the data in `optimizer.domain` and the engines in `optimizer.simulation`.
+This façade is what the adapter may use of it, beside the data in `optimizer.domain` and the engines in
+`optimizer.simulation`.
 """
 
 from optimizer.decide import Outcome, decide
+from optimizer.demand import (
+    choose_baseline,
+    compute_attained_ratio,
+    compute_quantile,
+    compute_window,
+    empty_reading,
+    estimate_lengths,
+    merge_windows,
+)
 from optimizer.domain import Settings
 from optimizer.errors import InvalidInput
 from optimizer.state import State, decode_state, encode_state
@@ -13,7 +23,14 @@ __all__ = [
     "Outcome",
     "Settings",
     "State",
+    "choose_baseline",
+    "compute_attained_ratio",
+    "compute_quantile",
+    "compute_window",
     "decide",
     "decode_state",
+    "empty_reading",
     "encode_state",
+    "estimate_lengths",
+    "merge_windows",
 ]

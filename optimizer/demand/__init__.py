@@ -2,11 +2,15 @@
 
 from optimizer.demand.aggregate import Offered, aggregate_windows
 from optimizer.demand.forecast import Forecast, Forecaster, RobustForecaster
+from optimizer.demand.histogram import compute_attained_ratio, compute_quantile, merge_histograms
 from optimizer.demand.history import DemandHistory, RateMean, RateSample, compute_mean
+from optimizer.demand.length_sums import compute_length_sums, estimate_lengths, merge_length_sums
 from optimizer.demand.lengths import LengthHistory, LengthMemory, estimate_workload
+from optimizer.demand.merging import merge_windows
 from optimizer.demand.routing_evidence import find_routing
 from optimizer.demand.shares import LoadShares, PodCount, PodLoad
 from optimizer.demand.tracking import DemandNow, DemandState, track_demand
+from optimizer.demand.window import choose_baseline, compute_window, empty_reading
 
 __all__ = [
     "DemandHistory",
@@ -24,8 +28,18 @@ __all__ = [
     "RateSample",
     "RobustForecaster",
     "aggregate_windows",
+    "choose_baseline",
+    "compute_attained_ratio",
+    "compute_length_sums",
     "compute_mean",
+    "compute_quantile",
+    "compute_window",
+    "empty_reading",
+    "estimate_lengths",
     "estimate_workload",
     "find_routing",
+    "merge_histograms",
+    "merge_length_sums",
+    "merge_windows",
     "track_demand",
 ]

@@ -59,6 +59,9 @@ class DemandWindow:
         The pod, None for sources that see the LLM as a whole.
     arrivals
         Requests offered, >= 0; None when not known.
+    overcounted_arrivals
+        Arrivals that windows before this one counted too many, which this one found out, >= 0; whoever adds windows up
+        takes them off.
     completions
         Requests (generated sequences) finished; None when not known.
     waiting_requests
@@ -82,6 +85,7 @@ class DemandWindow:
     source: DemandSource
     pod: PodKey | None = None
     arrivals: float | None = None
+    overcounted_arrivals: float = 0.0
     completions: float | None = None
     waiting_requests: float | None = None
     input_lengths: LengthSums | None = None
