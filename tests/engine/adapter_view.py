@@ -2,7 +2,7 @@
 
 Per model, `observed` holds what the newest pages showed, each figure with the stretch it speaks for [Unix s]:
 
-    {"arrivals": {"start_s", "end_s", "count"},
+    {"arrivals": {"start_s", "end_s", "count", "overcounted"},
      "input_tokens": {"start_s", "end_s", "requests", "mean_tokens"}, "output_tokens": the same,
      "latencies": {"ttft" | "itl" | "ttlt": {"start_s", "end_s", "p50_s", "p90_s", ...}}}
 """
@@ -73,7 +73,7 @@ def read_decisions(answers: Iterable[Answer], origin_unix_s: float) -> AdapterVi
     return AdapterView(
         count,
         tuple(replicas),
-        collect("arrivals", lambda entry, start_s, end_s: RateEstimate(start_s, end_s, entry["count"])),
+        collect("arrivals", _to_rate),
         collect("input_tokens", _to_length),
         collect("output_tokens", _to_length),
         _unique(latencies),
@@ -101,6 +101,10 @@ def select_quantile(
         if (one.latency, one.level) == (latency, level) and within.start_s <= one.start_s and one.end_s <= within.end_s
     ]
     return max(inside, key=lambda one: one.end_s, default=None)
+
+
+def _to_rate(entry: Mapping[str, Any], start_s: float, end_s: float) -> RateEstimate:
+    return RateEstimate(start_s, end_s, entry["count"], entry.get("overcounted") or 0.0)
 
 
 def _to_length(entry: Mapping[str, Any], start_s: float, end_s: float) -> LengthEstimate:

@@ -44,11 +44,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class RateEstimate:
-    """Arrivals said to have come between two moments [s since the trial began]."""
+    """Arrivals said to have come between two moments [s since the trial began].
+
+    `overcounted` were counted too many before this estimate, as it found out; they are taken off where estimates are
+    added up, so that no single one needs to be negative.
+    """
 
     start_s: float
     end_s: float
     arrivals: float
+    overcounted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def join_windows(estimates: Sequence[RateEstimate], least_s: float = RATE_WINDOW
         for estimate in ordered[first:]:
             if abs(estimate.start_s - end_s) > 1e-3:
                 break
-            arrivals, end_s = arrivals + estimate.arrivals, estimate.end_s
+            arrivals, end_s = arrivals + estimate.arrivals - estimate.overcounted, estimate.end_s
             if end_s - head.start_s >= least_s:
                 runs.append(RateEstimate(head.start_s, end_s, arrivals))
                 break

@@ -37,6 +37,11 @@ def test_adjoining_windows_are_joined_until_they_last_twenty_seconds() -> None:
     assert runs == [RateEstimate(0.0, 24.0, 6), RateEstimate(8.0, 32.0, 9)]
 
 
+def test_what_was_counted_too_many_is_taken_off_where_windows_are_joined() -> None:
+    head, found_out = RateEstimate(0.0, 10.0, 12.0), RateEstimate(10.0, 20.0, 0.0, overcounted=2.0)
+    assert join_windows([head, found_out]) == [RateEstimate(0.0, 20.0, 10.0)]
+
+
 def test_windows_are_never_joined_over_a_gap() -> None:
     assert join_windows([*make_estimates(0.0, 8.0, 1, 2), *make_estimates(17.0, 8.0, 3, 4)]) == []
 
