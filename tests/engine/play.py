@@ -104,9 +104,9 @@ async def play(
             async with _watching(watchers):
                 await stage.start_server()
                 for part in schedule:
-                    await stage.play(part, generator)
                     if adapter is not None:
                         adapter.check_alive()
+                    await stage.play(part, generator)
                 await client.finish(FINISH_WITHIN_S)
                 await asyncio.sleep(2 * PAGE_PERIOD_S)  # so that a page shows the end
                 sighting.end_s = sighting.clock.now_s()
