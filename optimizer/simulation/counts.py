@@ -100,8 +100,8 @@ class EngineCounters:
         The same at admission into the batch [tokens].
     prefilled_tokens, prefill_hit_tokens
         Prompt tokens computed, and skipped thanks to the cache, as the work is done, recomputation included [tokens].
-    generated_tokens
-        Counted each iteration [tokens].
+    generated_tokens, decoded_tokens
+        Counted each iteration: all, and those that did not come straight from a prefill [tokens].
     iterations, prefill_iterations
         All iterations, and those that computed prompt tokens.
     accepted, rejected, left, preemptions
@@ -112,8 +112,8 @@ class EngineCounters:
         At the first token; at each later one [s].
     ttlt, queue_time, prefill_time, decode_time, inference_time, mean_itl
         At finish [s]; a request of one token puts 0 into `mean_itl`.
-    input_lengths, output_lengths, bounds, computed_lengths, request_preemptions
-        At finish: prompt, output, its bound, prompt tokens really computed [tokens]; preemptions.
+    input_lengths, output_lengths, bounds, computed_lengths, request_preemptions, sequences
+        At finish: prompt, output, its bound, prompt tokens really computed [tokens]; preemptions; sequences asked for.
     iteration_tokens
         Tokens of each iteration that returned output; a prompt counts whole, at its first token [tokens].
     """
@@ -126,6 +126,7 @@ class EngineCounters:
     prefilled_tokens: int = 0
     prefill_hit_tokens: int = 0
     generated_tokens: int = 0
+    decoded_tokens: int = 0
     iterations: int = 0
     prefill_iterations: int = 0
     accepted: int = 0
@@ -146,6 +147,7 @@ class EngineCounters:
     bounds: HistogramCounts = field(init=False)
     computed_lengths: HistogramCounts = field(init=False)
     request_preemptions: HistogramCounts = field(init=False)
+    sequences: HistogramCounts = field(init=False)
     iteration_tokens: HistogramCounts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -158,6 +160,7 @@ class EngineCounters:
             HistogramCounts(edges.lengths_tokens) for _ in range(4)
         )
         self.request_preemptions = HistogramCounts(PREEMPTION_EDGES)
+        self.sequences = HistogramCounts(SEQUENCE_EDGES)
         self.iteration_tokens = HistogramCounts(STEP_EDGES_TOKENS)
 
     @property
@@ -189,3 +192,4 @@ class EngineCounters:
         self.bounds.observe(bound)
         self.computed_lengths.observe(request.input_tokens - cached_tokens)
         self.request_preemptions.observe(ended.preemptions)
+        self.sequences.observe(1)

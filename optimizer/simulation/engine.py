@@ -91,6 +91,11 @@ class TokenEngine:
         return self._kv.used_ratio
 
     @property
+    def kv_used_tokens(self) -> int:
+        """Size of the KV blocks in use [tokens]."""
+        return (self._kv.total - self._kv.free) * self._kv.block_tokens
+
+    @property
     def max_request_tokens(self) -> int:
         """Longest prompt plus output that fits [tokens]."""
         return self._kv.total * self._kv.block_tokens
@@ -255,6 +260,7 @@ class TokenEngine:
         counters.iterations += 1
         counters.prefill_iterations += bool(self._chunks)
         counters.generated_tokens += decoded
+        counters.decoded_tokens += decoded
         if decoded:
             counters.itl.observe(end_s - self._begin_s, decoded)
         for sequence, blocks in self._decode.step():
