@@ -1,5 +1,6 @@
 """Whole ways to decide, one per file, chosen per LLM by name. They propose; they neither publish nor remember."""
 
+from optimizer.policy.lead_time import compute_lead_time_s
 from optimizer.policy.protocol import (
     CapacityNeed,
     FixedReplicas,
@@ -22,4 +23,5 @@ __all__ = [
     "Proposal",
     "SloPolicy",
     "VariantView",
+    "compute_lead_time_s",
 ]

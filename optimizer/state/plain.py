@@ -1,7 +1,8 @@
 """Frozen dataclasses to plain JSON values and back, led by their annotations. It reads and writes nothing itself.
 
-Dataclasses become objects (fields at their default are left out), enums their values, tuples arrays, mappings arrays of
-pairs, since keys need not be text; numbers that are not finite become text, since JSON has no other word for them.
+Dataclasses become objects (fields at their default are left out), enums their values, tuples arrays. A mapping becomes
+an object where its keys are text, else an array of pairs. Numbers that are not finite become text, since JSON has no
+other word for them. What is annotated as `Any` must be plain JSON already and is kept as it is.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def to_plain(value: object) -> Json:
         return value if math.isfinite(value) else str(value)
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {str(to_plain(key)): to_plain(item) for key, item in value.items()}
     if isinstance(value, Mapping):
         return [[to_plain(key), to_plain(item)] for key, item in value.items()]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -73,7 +76,7 @@ def _get_hints(kind: type) -> Mapping[str, Any]:
     return get_type_hints(kind)
 
 
-def _decode(kind: Any, plain: Json) -> Any:  # noqa: PLR0911 - one line per kind of annotation
+def _decode(kind: Any, plain: Json) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return plain
@@ -82,13 +85,21 @@ def _decode(kind: Any, plain: Json) -> Any:  # noqa: PLR0911 - one line per kind
     if origin is tuple:
         return _decode_tuple(arguments, _check(list, plain))
     if origin is not None and issubclass(origin, Mapping):
-        pairs = [_check(list, pair) for pair in _check(list, plain)]
-        return {_decode(arguments[0], key): _decode(arguments[1], item) for key, item in pairs}
+        return {_decode(arguments[0], key): _decode(arguments[1], item) for key, item in _list_pairs(plain)}
     if dataclasses.is_dataclass(kind):
         return _decode_dataclass(kind, _check(dict, plain))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _decode_enum(kind, plain)
     return _decode_scalar(kind, plain)
+
+
+def _list_pairs(plain: Json) -> list[tuple[Json, Json]]:
+    if isinstance(plain, dict):
+        return list(plain.items())
+    pairs = [_check(list, pair) for pair in _check(list, plain)]
+    if any(len(pair) != 2 for pair in pairs):
+        raise InvalidInput("array", "of pairs", plain)
+    return [(key, item) for key, item in pairs]
 
 
 def _decode_optional(arguments: tuple[Any, ...], plain: Json) -> Any:

@@ -121,7 +121,8 @@ _QUEUEING = ("optimizer.queueing", *_PERFORMANCE)
 _STEPS = ("optimizer.solver", "optimizer.stabilization", "optimizer.demand", "optimizer.routing")
 _POLICY = (*_STEPS, *_QUEUEING)
 _STATE = ("optimizer.policy", *_POLICY)
-_DECIDE = ("optimizer.state", *_STATE)
+_DECIDING = ("optimizer.state", *_STATE)
+_DECIDE = ("optimizer.deciding", *_DECIDING)
 _EVIDENCE = ("optimizer.decide", *_DECIDE)
 _TOP = ("optimizer.evidence", *_EVIDENCE)
 
@@ -151,6 +152,7 @@ ROOMS: tuple[Room, ...] = (
     _pure("optimizer.routing", _QUEUEING),
     _pure("optimizer.policy", _POLICY),
     _pure("optimizer.state", _STATE),
+    _pure("optimizer.deciding", _DECIDING),
     _pure("optimizer.decide", _DECIDE),
     _pure("optimizer.evidence", _EVIDENCE),
     _pure("optimizer.simulation", _TOP, "numpy scipy seeds"),

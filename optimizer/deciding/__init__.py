@@ -1,0 +1,9 @@
+"""The stages of `decide`: see, propose, allocate, take steps, explain. Only `optimizer.decide` joins them."""
+
+from optimizer.deciding.allocation import Course, allocate
+from optimizer.deciding.explanation import explain
+from optimizer.deciding.proposing import Wish, ask_policy
+from optimizer.deciding.sight import Sight, see_model
+from optimizer.deciding.steps import Settled, take_steps
+
+__all__ = ["Course", "Settled", "Sight", "Wish", "allocate", "ask_policy", "explain", "see_model", "take_steps"]

@@ -1,0 +1,148 @@
+"""Propose: what the policy of one LLM wants, calmed, or why it is held. One that fails touches nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from optimizer.deciding.sight import Sight
+from optimizer.domain import CapacityTable, Need, Reason, ReasonCode, Routing, Settings, VariantKey
+from optimizer.errors import InvalidInput
+from optimizer.policy import CapacityNeed, FixedReplicas, Policy, Proposal
+from optimizer.stabilization import calm_need, calm_replicas
+from optimizer.state import ModelState
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one LLM is to be given.
+
+    Attributes
+    ----------
+    sight
+        The LLM.
+    remembered
+        The memory of it, with what its policy and its calm window remember.
+    proposal
+        As the policy made it; None when it is held.
+    hold
+        Why what was published last is kept; None when there is a proposal to follow.
+    keep
+        Why nothing may shrink although there is a proposal, None when it may.
+    need, capacity_table
+        The proposed ones, calmed: what is planned with.
+    replicas
+        Proposed counts, calmed; None where capacity is proposed.
+    least_replicas
+        Replicas of all variants together that there must be.
+    """
+
+    sight: Sight
+    remembered: ModelState
+    proposal: Proposal | None
+    hold: Reason | None
+    keep: Reason | None
+    need: Need
+    capacity_table: CapacityTable
+    replicas: Mapping[VariantKey, int] | None
+    least_replicas: int
+
+    @property
+    def routing(self) -> Routing:
+        """The routing the plan assumes."""
+        return self.proposal.routing if isinstance(self.proposal, CapacityNeed) else Routing.UNIFORM
+
+
+def ask_policy(sight: Sight, policies: Mapping[str, Policy], now_s: float, settings: Settings) -> Wish:
+    """Return what the policy of one LLM wants at `now_s` [s]."""
+    demand = sight.view.demand
+    if not demand.rate_per_s.is_known:
+        return _hold(sight, demand.reason or Reason(ReasonCode.NO_DATA, "demand is not known"))
+    name = sight.model.policy
+    policy = policies.get(name)
+    if policy is None:
+        return _hold(sight, Reason(ReasonCode.POLICY_FAILED, f"there is no policy {name!r}"))
+    memory = sight.remembered.policy_state if sight.remembered.policy == name else {}
+    try:
+        proposal, memory = policy.propose(sight.view, memory, now_s, settings)
+    except (InvalidInput, ArithmeticError) as failure:
+        message = f"policy {name} failed: {type(failure).__name__}: {failure}"
+        return _hold(sight, Reason(ReasonCode.POLICY_FAILED, message))
+    remembered = replace(sight.remembered, policy=name, policy_state=memory)
+    return _calm(replace(sight, remembered=remembered), proposal, now_s, settings)
+
+
+def _calm(sight: Sight, proposal: Proposal, now_s: float, settings: Settings) -> Wish:
+    """Return the wish for `proposal`, planned with what lasts over the calm window."""
+    window_s = compute_calm_window_s(sight, settings)
+    before = sight.remembered.stabilization
+    need, table, replicas = Need(), CapacityTable(), None
+    if isinstance(proposal, FixedReplicas):
+        wanted = {line.key: max(proposal.by_variant.get(line.key, 0), 0) for line in sight.view.variants}
+        replicas, after = calm_replicas(before, wanted, now_s, window_s)
+    else:
+        need, table, after = calm_need(before, proposal.need, proposal.capacity_table, now_s, window_s)
+    keep = sight.view.demand.reason
+    if keep is None and not after.has_been_calm(now_s, window_s):
+        keep = Reason(ReasonCode.CALM_WINDOW, f"watched for less than the calm window of {window_s:.0f} s")
+    return Wish(
+        sight=sight,
+        remembered=replace(sight.remembered, stabilization=after),
+        proposal=proposal,
+        hold=_find_obstacle(proposal),
+        keep=keep,
+        need=need,
+        capacity_table=table,
+        replicas=replicas,
+        least_replicas=_find_least_replicas(sight, keep),
+    )
+
+
+def compute_calm_window_s(sight: Sight, settings: Settings) -> float:
+    """Return how long a fall must last [s]: as configured, and no less than a start takes.
+
+    A replica that is kept idle for as long as its start takes has cost what starting it again would: the break-even of
+    ski rental.
+    """
+    used = [line.variant.startup_s for line in sight.view.variants if line.published_replicas > 0]
+    return max([settings.decision.calm_window_s, *used])
+
+
+def _find_obstacle(proposal: Proposal) -> Reason | None:
+    """Return why `proposal` cannot be planned for: something is needed and no variant has a capacity."""
+    if not isinstance(proposal, CapacityNeed) or proposal.need.peak_per_s <= 0.0:
+        return None
+    if any(entry.capacity_per_s > 0.0 for entry in proposal.capacity_table.entries):
+        return None
+    reasons = [estimate.reason for estimate in proposal.estimates.values() if estimate.reason is not None]
+    return reasons[0] if reasons else Reason(ReasonCode.NO_PROFILE, "no variant has a known capacity")
+
+
+def _hold(sight: Sight, reason: Reason) -> Wish:
+    return Wish(
+        sight=sight,
+        remembered=sight.remembered,
+        proposal=None,
+        hold=reason,
+        keep=reason,
+        need=Need(),
+        capacity_table=CapacityTable(),
+        replicas=None,
+        least_replicas=_find_least_replicas(sight, reason),
+    )
+
+
+def _find_least_replicas(sight: Sight, keep: Reason | None) -> int:
+    """Return how many replicas there must be of all variants together.
+
+    Zero is a decision, never a default: one stays until the silence is known to have lasted, and one comes back with
+    the first request.
+    """
+    model, demand = sight.model, sight.view.demand
+    bounds = model.min_replicas + sum(variant.min_replicas for variant in model.variants)
+    if bounds > 0 or not model.has_gateway:
+        return max(model.min_replicas, 1)
+    if sight.is_wanted:
+        return 1
+    is_idle = keep is None and demand.is_complete and demand.silent_s >= model.idle_to_zero_s
+    return 0 if sight.is_empty or is_idle else 1

@@ -1,0 +1,68 @@
+"""Take steps: of every plan what may be published now, so that ready capacity never dips and no limit is overrun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optimizer.deciding.allocation import Course, is_fixed, is_planned
+from optimizer.domain import Limit, Routing
+from optimizer.policy import VariantView
+from optimizer.stabilization import Standing, Step, fit_to_limits, sequence_steps
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A course with the steps taken on it now, one per variant, in the order of its problem's lines."""
+
+    course: Course
+    steps: tuple[Step, ...]
+
+
+def take_steps(courses: tuple[Course, ...], limits: tuple[Limit, ...]) -> tuple[Settled, ...]:
+    """Return the steps that may be taken now, for all LLMs."""
+    standings = [_describe(course) for course in courses]
+    steps = [
+        _sequence(course, standing) if is_planned(course) or not standing else _stay(standing)
+        for course, standing in zip(courses, standings, strict=True)
+    ]
+    everybody = tuple(entry for standing in standings for entry in standing)
+    fitted = {step.key: step for step in fit_to_limits(everybody, tuple(s for part in steps for s in part), limits)}
+    return tuple(
+        Settled(course, tuple(fitted[step.key] for step in part)) for course, part in zip(courses, steps, strict=True)
+    )
+
+
+def _describe(course: Course) -> tuple[Standing, ...]:
+    targets = {entry.key: entry.replicas for entry in course.plan.allocations}
+    lines = {line.key: line for line in course.problem.lines}
+    return tuple(
+        Standing(
+            key=view.key,
+            published_replicas=view.published_replicas,
+            ready_replicas=view.state.ready_replicas,
+            requested_replicas=view.state.requested_replicas,
+            target_replicas=targets.get(view.key, view.published_replicas),
+            capacity_per_s=1.0 if is_fixed(course) else lines[view.key].capacity_per_s,
+            cost_per_hour=view.replica_cost_per_hour,
+            max_replicas=view.variant.max_replicas,
+        )
+        for view in course.wish.sight.view.variants
+    )
+
+
+def _sequence(course: Course, standings: tuple[Standing, ...]) -> tuple[Step, ...]:
+    if is_fixed(course):
+        # Counts carry no capacity: one replica stands for one unit, and what is wanted is the need.
+        wanted = float(sum(entry.target_replicas for entry in standings))
+        return sequence_steps(standings, wanted, Routing.WEIGHTED, course.problem.min_replicas)
+    return sequence_steps(standings, course.plan.need_per_s, course.plan.routing, course.problem.min_replicas)
+
+
+def _stay(standings: tuple[Standing, ...]) -> tuple[Step, ...]:
+    """Return the published numbers, brought within their bounds."""
+    return tuple(Step(entry.key, max(entry.target_replicas, 0)) for entry in standings)
+
+
+def get_view(settled: Settled, step: Step) -> VariantView:
+    """Return the variant that `step` is about."""
+    return next(view for view in settled.course.wish.sight.view.variants if view.key == step.key)
