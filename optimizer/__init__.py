@@ -16,11 +16,18 @@ from optimizer.demand import (
 )
 from optimizer.domain import Settings
 from optimizer.errors import InvalidInput
+from optimizer.queueing import CapacityEstimate, estimate_capacity
+from optimizer.routing import InstanceAwareLeastLoad, LeastLoad, RoundRobin, RoutingRule
 from optimizer.state import State, decode_state, encode_state
 
 __all__ = [
+    "CapacityEstimate",
+    "InstanceAwareLeastLoad",
     "InvalidInput",
+    "LeastLoad",
     "Outcome",
+    "RoundRobin",
+    "RoutingRule",
     "Settings",
     "State",
     "choose_baseline",
@@ -31,6 +38,7 @@ __all__ = [
     "decode_state",
     "empty_reading",
     "encode_state",
+    "estimate_capacity",
     "estimate_lengths",
     "merge_windows",
 ]
