@@ -17,7 +17,8 @@ def compute_length_sums(histogram: HistogramReading) -> LengthSums:
     Source
     ------
     Lengths are uniform within a bucket, hence ``sum x^2 = n*(a^2 + a*b + b^2)/3`` in (a, b]; in the open bucket they
-    have the mean that the total leaves. Then all lengths are stretched alike until they add up to the total.
+    have the mean that the total leaves. Then all lengths are stretched alike until they add up to the total. With edges
+    1, 2, 5, 10, ... the squares of lognormal lengths come out up to 13 % too large.
     """
     if not histogram.edges or histogram.count <= 0.0:
         squares = _SHAPELESS_SQUARE_RATIO * histogram.total**2 / histogram.count if histogram.count > 0.0 else 0.0
