@@ -56,6 +56,12 @@ class ListenConfig:
         default=ExternalMetricsAddress(),
         meaning="The external metrics API without TLS and authentication; the name says so on purpose.",
     )
+    drain_s: float = option(
+        duration(),
+        default=2.0,
+        meaning="After SIGTERM `/readyz` answers 503 for this long, in wall time, before the servers close.",
+        why="Kubernetes takes a second or so to send requests elsewhere.",
+    )
 
 
 class ReplicaUnit(StrEnum):
@@ -67,7 +73,7 @@ class ReplicaUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishingConfig:
-    """How decisions are published."""
+    """How decisions are published; a change takes effect at the next start."""
 
     max_decision_age_s: float = option(
         duration(above=0),
