@@ -16,11 +16,13 @@ from optimizer.demand import (
 )
 from optimizer.domain import Settings
 from optimizer.errors import InvalidInput
+from optimizer.policy import BUILT_IN_POLICIES
 from optimizer.queueing import CapacityEstimate, estimate_capacity
 from optimizer.routing import InstanceAwareLeastLoad, LeastLoad, RoundRobin, RoutingRule
 from optimizer.state import State, decode_state, encode_state
 
 __all__ = [
+    "BUILT_IN_POLICIES",
     "CapacityEstimate",
     "InstanceAwareLeastLoad",
     "InvalidInput",

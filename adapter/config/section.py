@@ -81,7 +81,7 @@ class Section(Generic[S]):
 
 def _read_option(o: Option, value: object, path: str, findings: Findings) -> object:
     at = join_key(path, o.key)
-    if value is not None:
+    if value is not None and not (value == "" and o.default == ""):
         read = o.kind.read(value, at, findings)
         return read if findings.is_sound(at) or o.is_required else o.default
     if o.is_required:

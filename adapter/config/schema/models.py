@@ -14,6 +14,7 @@ from adapter.config.schema.collecting import HTTP_URL
 from adapter.config.schema.names import KUBERNETES_NAME
 from adapter.config.schema.variants import VariantConfig
 from adapter.config.section import Section
+from optimizer import BUILT_IN_POLICIES
 from optimizer.domain import Routing
 
 
@@ -126,6 +127,12 @@ class ModelConfig:
     variants: tuple[VariantConfig, ...] = required(
         ListOf(Section(VariantConfig), at_least=1), meaning="Ways to serve it."
     )
+
+    @rule("policy")
+    def check_policy(self) -> Iterator[Problem]:
+        """Yield a problem when nobody knows the policy."""
+        if self.policy not in BUILT_IN_POLICIES:
+            yield Problem("policy", f"names {self.policy}, which is not known{suggest(self.policy, BUILT_IN_POLICIES)}")
 
     @rule("min_replicas", "gateway", "variants")
     def check_wake_up(self) -> Iterator[Problem]:

@@ -91,6 +91,10 @@ CASES: dict[str, tuple[Spoil, str]] = {
         lambda d: _model(d).update(service_classes=["intractive"]),
         "models[0].service_classes[0] names intractive, which is not known; did you mean interactive?",
     ),
+    "unknown policy": (
+        lambda d: _model(d).update(policy="SLOs"),
+        "models[0].policy names SLOs, which is not known; did you mean slo?",
+    ),
     "class named twice": (
         lambda d: _model(d).update(service_classes=["interactive", "interactive"]),
         "models[0].service_classes[1] repeats interactive",
