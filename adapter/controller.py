@@ -15,7 +15,7 @@ from adapter.errors import AdapterError
 from adapter.inventory import Inventory
 from adapter.store import DecisionStore
 from adapter.telemetry import log_event
-from optimizer import Outcome, State
+from optimizer import Outcome, State, TrafficHistory, track_traffic
 from optimizer.domain import FleetSnapshot, ModelDecision, Reason, Settings
 
 Decide = Callable[[State, FleetSnapshot, float, Settings], Outcome]
@@ -112,6 +112,7 @@ class Controller:
         self._source, self._decide, self._store = source, decide, store
         self._states, self._clock, self._telemetry = states, clock, telemetry
         self._period_s = 15.0
+        self._traffic = TrafficHistory()
         self.state, reasons = states.load()
         for reason in reasons:
             log_event("state_lost", level="warning", reason=str(reason))
@@ -143,7 +144,8 @@ class Controller:
         # In a thread, so that pages and the API answer while a large program is solved; nothing else touches the state.
         outcome = await asyncio.to_thread(self._decide, self.state, snapshot, now_s, parts.settings)
         self.state = outcome.state
-        self._store.publish(outcome.decisions)
+        self._traffic, traffic = track_traffic(self._traffic, snapshot, parts.settings)
+        self._store.publish(outcome.decisions, traffic=traffic)
         self._save()
         _log_cycle(outcome.decisions, now_s, collected_s - started_s, read_wall_s() - started_s)
         return outcome.decisions

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from optimizer.domain import ModelDecision, ModelKey, VariantDecision, WorkloadRef
+from optimizer.domain import ModelDecision, ModelKey, ModelTraffic, VariantDecision, WorkloadRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,14 @@ class Publication:
         Workloads that are known but have no decision yet.
     passes
         Passes of the controller finished so far, whatever their outcome.
+    traffic
+        What was seen of every LLM in the pass that decided.
     """
 
     models: tuple[ModelDecision, ...] = ()
     undecided: tuple[WorkloadRef, ...] = ()
     passes: int = 0
+    traffic: tuple[ModelTraffic, ...] = ()
 
     @cached_property
     def series(self) -> tuple[Series, ...]:
@@ -73,19 +76,24 @@ class DecisionStore:
 
     _publication: Publication = field(default_factory=Publication)
 
-    def publish(self, models: tuple[ModelDecision, ...], undecided: tuple[WorkloadRef, ...] = ()) -> None:
+    def publish(
+        self,
+        models: tuple[ModelDecision, ...],
+        undecided: tuple[WorkloadRef, ...] = (),
+        traffic: tuple[ModelTraffic, ...] = (),
+    ) -> None:
         """Replace what is published and count the pass."""
-        self._publication = Publication(models, undecided, self._publication.passes + 1)
+        self._publication = Publication(models, undecided, self._publication.passes + 1, traffic)
 
     def expect(self, workloads: tuple[WorkloadRef, ...]) -> None:
         """Say which workloads will be decided about, so that asking for one is answered with "not yet"."""
         present = self._publication
-        self._publication = Publication(present.models, workloads, present.passes)
+        self._publication = replace(present, undecided=workloads)
 
     def count_failed_pass(self) -> None:
         """Count a pass that decided nothing; what is published stays."""
         present = self._publication
-        self._publication = Publication(present.models, present.undecided, present.passes + 1)
+        self._publication = replace(present, passes=present.passes + 1)
 
     def get(self) -> Publication:
         """Return the present publication."""

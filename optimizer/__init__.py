@@ -6,6 +6,7 @@ This façade is what the adapter may use of it, beside the data in `optimizer.do
 
 from optimizer.decide import Outcome, decide
 from optimizer.demand import (
+    TrafficHistory,
     choose_baseline,
     compute_attained_ratio,
     compute_quantile,
@@ -13,6 +14,7 @@ from optimizer.demand import (
     empty_reading,
     estimate_lengths,
     merge_windows,
+    track_traffic,
 )
 from optimizer.domain import Settings
 from optimizer.errors import InvalidInput
@@ -32,6 +34,7 @@ __all__ = [
     "RoutingRule",
     "Settings",
     "State",
+    "TrafficHistory",
     "choose_baseline",
     "compute_attained_ratio",
     "compute_quantile",
@@ -43,4 +46,5 @@ __all__ = [
     "estimate_capacity",
     "estimate_lengths",
     "merge_windows",
+    "track_traffic",
 ]

@@ -12,6 +12,7 @@ from prometheus_client import generate_latest
 from adapter.clock import Clock
 from adapter.pages.decisions_json import to_json
 from adapter.pages.fleet_metrics import FleetMetrics
+from adapter.pages.observed_json import render_traffic
 from adapter.pages.replica_page import ReplicaUnit, render_replica_page
 from adapter.store import DecisionStore, Series
 from adapter.telemetry import Telemetry
@@ -92,8 +93,9 @@ class _Pages:
         """Answer the decisions with their figures and reasons."""
         namespace, model_id, now_s = request.query.get("namespace"), request.query.get("model"), self.clock.now_s()
         publication = self.store.get()
+        traffic = {entry.key: entry for entry in publication.traffic}
         models = [
-            to_json(model, now_s)
+            {**to_json(model, now_s), "observed": render_traffic(traffic.get(model.key), now_s)}
             for model in publication.models
             if namespace in (None, model.key.namespace) and model_id in (None, model.key.model_id)
         ]

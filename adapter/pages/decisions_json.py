@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from optimizer.domain import Allocation, ModelDecision, Observation, Plan, Reason, VariantDecision
-
-Json = dict[str, Any]
+from adapter.pages.values_json import Json, render_observation, render_reason
+from optimizer.domain import Allocation, ModelDecision, Plan, VariantDecision
 
 
 def to_json(decision: ModelDecision, now_s: float) -> Json:
@@ -16,16 +13,16 @@ def to_json(decision: ModelDecision, now_s: float) -> Json:
         "model": decision.key.model_id,
         "decided_at_s": decision.decided_at_s,
         "age_s": now_s - decision.decided_at_s,
-        "reason": _to_reason(decision.reason),
-        "demand_per_s": _to_observation(decision.demand_per_s),
-        "forecast_per_s": _to_observation(decision.forecast_per_s),
+        "reason": render_reason(decision.reason),
+        "demand_per_s": render_observation(decision.demand_per_s),
+        "forecast_per_s": render_observation(decision.forecast_per_s),
         "need_per_s": decision.need_per_s,
         "coverage_ratio": decision.coverage_ratio,
         "utilization_ratio": decision.utilization_ratio,
         "cost_per_hour": decision.cost_per_hour,
         "routing": decision.routing.value,
         "conditions": [
-            {"type": entry.type.value, "status": entry.status, "reason": _to_reason(entry.reason)}
+            {"type": entry.type.value, "status": entry.status, "reason": render_reason(entry.reason)}
             for entry in decision.conditions
         ],
         "variants": [_to_variant(variant) for variant in decision.variants],
@@ -45,11 +42,11 @@ def _to_variant(variant: VariantDecision) -> Json:
         "requested_replicas": variant.requested_replicas,
         "observed_replicas": variant.observed_replicas,
         "ready_replicas": variant.ready_replicas,
-        "capacity_per_s": _to_observation(variant.capacity_per_s),
+        "capacity_per_s": render_observation(variant.capacity_per_s),
         "capacity_origin": None if variant.capacity_origin is None else variant.capacity_origin.value,
         "replica_cost_per_hour": variant.replica_cost_per_hour,
-        "reason": _to_reason(variant.reason),
-        "hold": None if variant.hold is None else _to_reason(variant.hold.reason),
+        "reason": render_reason(variant.reason),
+        "hold": None if variant.hold is None else render_reason(variant.hold.reason),
     }
 
 
@@ -72,12 +69,3 @@ def _to_plan(plan: Plan) -> Json:
 
 def _to_replicas(allocations: tuple[Allocation, ...]) -> dict[str, int]:
     return {line.key.variant: line.replicas for line in allocations}
-
-
-def _to_observation(observation: Observation) -> Json:
-    reason = observation.reason
-    return {"value": observation.value, "reason": None if reason is None else _to_reason(reason)}
-
-
-def _to_reason(reason: Reason) -> Json:
-    return {"code": reason.code.value, "message": reason.message}

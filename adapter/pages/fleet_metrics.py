@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from adapter.clock import Clock
+from adapter.pages.traffic_metrics import collect_traffic
 from adapter.store import DecisionStore, Series
 from optimizer.domain import Condition, ModelDecision
 
@@ -30,6 +31,7 @@ class FleetMetrics(Collector):
         publication = self._store.get()
         yield from _collect_variants(publication.series)
         yield from _collect_models(publication.models, self._clock.now_s())
+        yield from collect_traffic(publication.traffic)
 
 
 def _variant_family(name: str, documentation: str, *more_labels: str) -> GaugeMetricFamily:

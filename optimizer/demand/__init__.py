@@ -10,6 +10,7 @@ from optimizer.demand.merging import merge_windows
 from optimizer.demand.routing_evidence import find_routing
 from optimizer.demand.shares import LoadShares, PodCount, PodLoad
 from optimizer.demand.tracking import DemandNow, DemandState, track_demand
+from optimizer.demand.traffic import TrafficHistory, track_traffic
 from optimizer.demand.window import choose_baseline, compute_window, empty_reading
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "RateMean",
     "RateSample",
     "RobustForecaster",
+    "TrafficHistory",
     "aggregate_windows",
     "choose_baseline",
     "compute_attained_ratio",
@@ -42,4 +44,5 @@ __all__ = [
     "merge_length_sums",
     "merge_windows",
     "track_demand",
+    "track_traffic",
 ]

@@ -13,6 +13,7 @@ from optimizer.domain.reason import Observation, Reason, ReasonCode
 from optimizer.domain.service_class import ClassSource, ClassSourceKind, LatencyQuantity, ServiceClass, Slo
 from optimizer.domain.settings import DecisionSettings, Settings
 from optimizer.domain.snapshot import FleetSnapshot, ModelSnapshot, PodPhase, PodState, VariantState
+from optimizer.domain.traffic import Attained, LatencyFigures, ModelTraffic, Traffic, VariantTraffic
 from optimizer.domain.variant import Parallelism, Role, Variant, VariantKey, WorkloadRef
 from optimizer.domain.workload import LengthDistribution, Workload
 
@@ -20,6 +21,7 @@ __all__ = [
     "WHOLE",
     "Accelerator",
     "Allocation",
+    "Attained",
     "BindingLimit",
     "CapacityEntry",
     "CapacityTable",
@@ -38,6 +40,7 @@ __all__ = [
     "Hold",
     "IterationLaw",
     "IterationTable",
+    "LatencyFigures",
     "LatencyQuantity",
     "LengthDistribution",
     "LengthSums",
@@ -46,6 +49,7 @@ __all__ = [
     "ModelDecision",
     "ModelKey",
     "ModelSnapshot",
+    "ModelTraffic",
     "Need",
     "NeedEntry",
     "Observation",
@@ -66,10 +70,12 @@ __all__ = [
     "Settings",
     "Slo",
     "SolveStatus",
+    "Traffic",
     "Variant",
     "VariantDecision",
     "VariantKey",
     "VariantState",
+    "VariantTraffic",
     "Workload",
     "WorkloadRef",
 ]
