@@ -34,7 +34,7 @@ _SUFFIX = re.compile("_(?:bucket|sum|count)$")
 _ESCAPE = re.compile(r'\\([\\"n])')
 _NUMBER = rb"([-+.0-9eEINafn]+)"
 # Nearly all lines are plain: no brace within labels, nothing behind the value.
-_PLAIN_OR_ANY_REST = rb"(?:(?:\{([^}]*)\})? " + _NUMBER + rb"|([ \t{][^\n]*))(?=\n)"
+_PLAIN_OR_ANY_REST = rb"(?:(?:\{([^}]*)\})? " + _NUMBER + rb"|([ \t{][^\n]*)?)(?=\n)"
 _STRICT_REST = re.compile(
     rb'[ \t]*(?:\{([^"}]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"}]*)*)\})?'  # labels; a brace inside quotes does not end them
     rb"[ \t]*"

@@ -57,7 +57,10 @@ def read_page(
         raise BadDocument(f"page shows {', '.join(sorted(names))}, not {model_name}")
     wanted = sorted(names) if model_name is None else [model_name]
     sheets = ((name, Sheet(table, found, name, is_shared=len(names) > 1)) for name in wanted)
-    return tuple(_read_sheet(sheet, table, pod, name, time_s) for name, sheet in sheets)
+    readings = tuple(_read_sheet(sheet, table, pod, name, time_s) for name, sheet in sheets)
+    if table.shows_every_rank and not any(reading.counters for reading in readings):
+        raise BadDocument(f"page shows no counter of {engine}: it was cut, or the engine keeps no statistics")
+    return readings
 
 
 def _find_series(body: bytes, table: EngineTable) -> Found:

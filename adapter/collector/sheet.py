@@ -70,12 +70,13 @@ class Sheet:
                 if not rule.accepts(labels):
                     continue
                 converted = rule.to_value(labels, value)
-                if converted is None or not 0.0 <= converted <= rule.highest or math.isinf(converted):
+                if converted is None or not 0.0 <= converted <= rule.highest:
                     return None
                 values.append(converted)
         if not values:
             return None
-        return sum(values) if rule.fold is Fold.SUM else max(values) if rule.fold is Fold.LARGEST else min(values)
+        folded = sum(values) if rule.fold is Fold.SUM else max(values) if rule.fold is Fold.LARGEST else min(values)
+        return _to_count(folded)
 
     def sum_histogram(self, names: Sequence[str]) -> HistogramReading | None:
         """Return the histogram of the first name on the page, summed over ranks, None when it is not whole."""
@@ -144,6 +145,8 @@ def _order_edges(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[float, 
         pairs = sorted((float(name), name) for name in names)
     except ValueError as cause:
         raise BadDocument(f"bucket edge is not a number: {cause}") from cause
+    if not all(math.isfinite(edge) for edge, _ in pairs):
+        raise BadDocument(f"bucket edge is not finite: {', '.join(names)}")
     return tuple(name for _, name in pairs), tuple(edge for edge, _ in pairs)
 
 

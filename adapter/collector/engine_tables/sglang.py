@@ -30,16 +30,16 @@ def _keep_once(samples: list[Sample]) -> list[Sample]:
     """
     totals = [sample for sample in samples if not sample[0].get("priority")]
     samples = totals or samples
-    first: dict[str, tuple[int, ...]] = {}
+    first: dict[str, tuple[float, ...]] = {}
     for labels, _ in samples:
         rank, worker = labels.get("dp_rank", ""), _get_worker(labels)
         first[rank] = min(first.get(rank, worker), worker)
     return [sample for sample in samples if _get_worker(sample[0]) == first[sample[0].get("dp_rank", "")]]
 
 
-def _get_worker(labels: Labels) -> tuple[int, ...]:
+def _get_worker(labels: Labels) -> tuple[float, ...]:
     texts = (labels.get(name, "0") for name in _WORKER_LABELS)
-    return tuple(int(text) if text.isdecimal() else 0 for text in texts)
+    return tuple(float(text) if text.isdecimal() else 0.0 for text in texts)
 
 
 SGLANG = EngineTable(

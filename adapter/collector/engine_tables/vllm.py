@@ -31,7 +31,7 @@ def _to_kv_tokens(labels: Labels, value: float) -> float | None:  # noqa: ARG001
 
 
 def _to_positive(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdecimal() and int(text) > 0 else None
+    return float(text) if text is not None and text.isdecimal() and float(text) > 0.0 else None
 
 
 VLLM = EngineTable(
