@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 
 from adapter import __version__
-from adapter.cli import check_config, plan, run
+from adapter.cli import check_config, demo, plan, run
 from adapter.errors import AdapterError, ConfigurationError
 
 _DESCRIPTION = """\
@@ -53,10 +54,10 @@ def build_parser() -> argparse.ArgumentParser:
         prog="variant-autoscaler",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=30),
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, check_config, plan):
+    for command in (run, demo, check_config, plan):
         command.add_parser(commands)
     return parser
