@@ -18,25 +18,59 @@ from optimizer.demand import (
 )
 from optimizer.domain import Settings
 from optimizer.errors import InvalidInput
-from optimizer.policy import BUILT_IN_POLICIES
+from optimizer.evidence import (
+    Baseline,
+    Bill,
+    DemandRecord,
+    DemandStep,
+    ModelEvidence,
+    ReplayOptions,
+    compute_mix_cost,
+    gather_evidence,
+    replay,
+)
+from optimizer.policy import (
+    BUILT_IN_POLICIES,
+    CapacityNeed,
+    FixedReplicas,
+    ModelView,
+    Policy,
+    PolicyState,
+    Proposal,
+    VariantView,
+)
 from optimizer.queueing import CapacityEstimate, estimate_capacity
 from optimizer.routing import InstanceAwareLeastLoad, LeastLoad, RoundRobin, RoutingRule
 from optimizer.state import State, decode_state, encode_state
 
 __all__ = [
     "BUILT_IN_POLICIES",
+    "Baseline",
+    "Bill",
     "CapacityEstimate",
+    "CapacityNeed",
+    "DemandRecord",
+    "DemandStep",
+    "FixedReplicas",
     "InstanceAwareLeastLoad",
     "InvalidInput",
     "LeastLoad",
+    "ModelEvidence",
+    "ModelView",
     "Outcome",
+    "Policy",
+    "PolicyState",
+    "Proposal",
+    "ReplayOptions",
     "RoundRobin",
     "RoutingRule",
     "Settings",
     "State",
     "TrafficHistory",
+    "VariantView",
     "choose_baseline",
     "compute_attained_ratio",
+    "compute_mix_cost",
     "compute_quantile",
     "compute_window",
     "decide",
@@ -45,6 +79,8 @@ __all__ = [
     "encode_state",
     "estimate_capacity",
     "estimate_lengths",
+    "gather_evidence",
     "merge_windows",
+    "replay",
     "track_traffic",
 ]

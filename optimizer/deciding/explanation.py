@@ -20,6 +20,9 @@ from optimizer.policy import CapacityNeed, VariantView
 from optimizer.queueing import CapacityEstimate
 from optimizer.stabilization import Step
 
+CALMER_RATIO = 0.99
+"""A need below this share of what is planned with is worth a word."""
+
 
 def explain(settled: Settled, limits: tuple[Limit, ...], now_s: float) -> ModelDecision:
     """Return the decision of one LLM at `now_s` [s].
@@ -150,7 +153,7 @@ def _explain_stillness(course: Course, variants: tuple[VariantDecision, ...]) ->
     held = next((entry.hold for entry in variants if entry.hold is not None), None)
     if held is not None:
         return Reason(held.reason.code, f"{kept} replicas: {held.reason.message}")
-    if isinstance(wish.proposal, CapacityNeed) and wish.proposal.need.peak_per_s < wish.need.peak_per_s:
+    if isinstance(wish.proposal, CapacityNeed) and wish.proposal.need.peak_per_s < CALMER_RATIO * wish.need.peak_per_s:
         return Reason(ReasonCode.CALM_WINDOW, f"{kept} replicas: {_tell_need(course)}")
     return Reason(ReasonCode.STEADY, f"{kept} replicas: {_tell_need(course)}")
 
@@ -162,7 +165,9 @@ def _tell_need(course: Course) -> str:
     now_per_s, calmed_per_s = wish.proposal.need.peak_per_s, wish.need.peak_per_s
     rate_per_s = wish.sight.view.demand.rate_per_s.value or 0.0
     text = f"demand {rate_per_s:.3g}/s, need {calmed_per_s:.3g}/s"
-    return text if now_per_s >= calmed_per_s else f"{text} within the calm window ({now_per_s:.3g}/s now)"
+    return (
+        text if now_per_s >= CALMER_RATIO * calmed_per_s else f"{text} within the calm window ({now_per_s:.3g}/s now)"
+    )
 
 
 def _explain_no_forecast(course: Course) -> Observation:

@@ -39,7 +39,7 @@ class Offered:
     counts
         What each pod got, for the shares: measured, or estimated where its window is missing.
     new_windows
-        Pod windows that were not used before.
+        Windows that were not used before and may tell token lengths.
     """
 
     rate_per_s: Observation
@@ -86,6 +86,7 @@ def aggregate_windows(
             rate = Observation(gateway.arrivals / gateway.duration_s)
             start_s, end_s, seen_ratio, reason = gateway.start_s, gateway.end_s, 1.0, None
     new = {pod: window for pod, window in pods.seen.items() if window.end_s > used_until_s}
+    telling = (*new.values(), *([gateway] if gateway is not None and gateway.end_s > used_until_s else []))
     return Offered(
         rate_per_s=rate,
         start_s=start_s,
@@ -95,7 +96,7 @@ def aggregate_windows(
         waiting_requests=_sum_known(waiting),
         running_requests=_sum_known(pod.running_requests for pod in fresh),
         counts=tuple(_count_pods(pods, shares, set(new))) if new else (),
-        new_windows=tuple(new.values()),
+        new_windows=telling,
     )
 
 
@@ -111,7 +112,7 @@ def _add_up_pods(
     if not pods.seen:
         nothing = explain_nothing(pods)
         return Observation(reason=nothing), now_s, now_s, 1.0, nothing
-    seen_per_s = sum(_get_rate_per_s(window) for window in pods.seen.values())
+    seen_per_s = max(sum(_get_rate_per_s(window) for window in pods.seen.values()), 0.0)
     share_seen_per_s = shares.get_rate_per_s(pods.seen.keys() - pods.doubted)
     share_missing_per_s = sum(pods.missing_per_s.values())
     seen_ratio = 1.0
@@ -139,4 +140,5 @@ def _count_pods(pods: PodWindows, shares: LoadShares, new: set[object]) -> Itera
 
 
 def _get_rate_per_s(window: DemandWindow) -> float:
-    return (window.arrivals or 0.0) / window.duration_s
+    """Return the rate of a window [1/s], less what the windows before it counted too many."""
+    return ((window.arrivals or 0.0) - window.overcounted_arrivals) / window.duration_s
