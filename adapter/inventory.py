@@ -9,6 +9,7 @@ The document is what the embedded fleet serves and what a discovery source of ki
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,7 @@ def from_document(document: object) -> Inventory:
     try:
         workloads = document["workloads"]  # type: ignore[index]
         return Inventory(tuple(_from_workload(entry) for entry in workloads))
-    except (KeyError, TypeError, ValueError) as cause:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as cause:
         raise BadDocument(f"inventory cannot be read: {type(cause).__name__}: {cause}") from cause
 
 
@@ -107,14 +108,29 @@ def _to_workload(entry: WorkloadEntry) -> dict[str, Any]:
 
 
 def _from_workload(entry: Mapping[str, Any]) -> WorkloadEntry:
-    workload = WorkloadRef(
-        entry["namespace"], entry["name"], entry.get("kind", "Deployment"), entry.get("api_version", "apps/v1")
-    )
+    kind, api_version = entry.get("kind", "Deployment"), entry.get("api_version", "apps/v1")
+    workload = WorkloadRef(_to_text(entry["namespace"]), _to_text(entry["name"]), _to_text(kind), _to_text(api_version))
     requested = entry.get("requested_replicas")
-    pods = tuple(_from_pod(workload.namespace, pod) for pod in entry["pods"])
-    return WorkloadEntry(workload, None if requested is None else int(requested), pods)
+    if requested is not None and (isinstance(requested, bool) or not isinstance(requested, int) or requested < 0):
+        raise ValueError(f"requested_replicas must be a whole number >= 0 or null, got {requested!r}")
+    return WorkloadEntry(workload, requested, tuple(_from_pod(workload.namespace, pod) for pod in entry["pods"]))
 
 
 def _from_pod(namespace: str, pod: Mapping[str, Any]) -> PodEntry:
-    key = PodKey(namespace, pod["name"], pod.get("uid", ""))
-    return PodEntry(key, pod.get("url", ""), PodPhase(pod["phase"]), pod.get("created_s"), pod.get("ready_s"))
+    key = PodKey(namespace, _to_text(pod["name"]), _to_text(pod.get("uid", "")))
+    created_s, ready_s = _to_seconds(pod.get("created_s")), _to_seconds(pod.get("ready_s"))
+    return PodEntry(key, _to_text(pod.get("url", "")), PodPhase(pod["phase"]), created_s, ready_s)
+
+
+def _to_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text expected, got {value!r}")
+    return value
+
+
+def _to_seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"seconds must be a finite number or null, got {value!r}")
+    return float(value)

@@ -1,4 +1,4 @@
-"""From an inventory to a FleetSnapshot: every pod's page is fetched at once, read, and turned into windows and states.
+"""From an inventory to a FleetSnapshot: every page is asked for at once, read, and turned into windows and states.
 
 It knows pages and pods; it knows no policy and no Kubernetes.
 """
@@ -7,147 +7,113 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 
 from adapter.clock import Clock
-from adapter.collector.fetch import PageFetcher, PageSource, PageUnusable
-from adapter.collector.gateway import GatewayHistory, collect_gateway
-from adapter.collector.options import CollectorOptions, PageOptions
-from adapter.collector.pod_history import PodHistory
-from adapter.inventory import Inventory, PodEntry
+from adapter.collector.gateway import GatewayHistory
+from adapter.collector.options import CollectorOptions
+from adapter.collector.page_intake import PageIntake
+from adapter.collector.pod_roster import ListedPod, ListedVariant, PodRoster
+from adapter.inventory import Inventory
 from adapter.telemetry import Telemetry
-from optimizer.domain import (
-    DemandWindow,
-    FleetSnapshot,
-    ModelKey,
-    ModelSnapshot,
-    PodKey,
-    PodPhase,
-    Reason,
-    ReasonCode,
-    ServedModel,
-    Settings,
-    Variant,
-    VariantState,
-)
+from optimizer.domain import FleetSnapshot, ModelKey, ModelSnapshot, PodKey, ServedModel, Settings, VariantKey
 
 
 class Collector:
     """Turns an inventory into a snapshot; use it as an async context manager.
 
-    It remembers the last good page of every pod, so that the next one closes a window. Pages come over HTTP unless
-    another `pages` source is given.
+    It remembers the last good page of every pod and gateway, so that the next one closes a window.
     """
 
-    def __init__(
-        self, options: CollectorOptions, clock: Clock, telemetry: Telemetry, pages: PageSource | None = None
-    ) -> None:
+    def __init__(self, options: CollectorOptions, clock: Clock, telemetry: Telemetry) -> None:
         self._options, self._clock = options, clock
-        self._fetcher = PageFetcher(options.scrape, telemetry) if pages is None else pages
-        self._pods: dict[PodKey, PodHistory] = {}
+        self._intake = PageIntake(options.scrape, clock, telemetry)
+        self._slots = asyncio.Semaphore(options.scrape.concurrency)
+        self._roster = PodRoster()
         self._gateways: dict[ModelKey, GatewayHistory] = {}
-        self._last_pass_s: float | None = None
 
     async def __aenter__(self) -> Collector:
-        """Open the connections."""
-        await self._fetcher.__aenter__()
+        """Open the connections.
+
+        Raises
+        ------
+        OSError
+            When the file of authorities cannot be used.
+        """
+        await self._intake.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Close the connections."""
-        await self._fetcher.__aexit__(*exc)
+        await self._intake.__aexit__(*exc)
+
+    def reconfigure(self, options: CollectorOptions) -> None:
+        """Collect as `options` say from the next pass on; what is known of pods and gateways that stay is kept.
+
+        Raises
+        ------
+        OSError
+            When the file of authorities cannot be used; then nothing changes.
+        """
+        self._intake.reconfigure(options.scrape)
+        if options.scrape.concurrency != self._options.scrape.concurrency:
+            self._slots = asyncio.Semaphore(options.scrape.concurrency)
+        self._options = options
 
     async def collect(self, inventory: Inventory, settings: Settings) -> FleetSnapshot:
-        """Return the fleet as it is now; whatever cannot be had is absent with its reason, nothing raises."""
-        pods = list(_iterate_pods(inventory, settings))
-        self._remember(pods)
-        pages = (self._collect_pod(variant, entry) for variant, entry in pods if _has_page(entry))
-        gateways = [self._collect_gateway(model) for model in settings.models]
-        _, windows = await asyncio.gather(asyncio.gather(*pages), asyncio.gather(*gateways))
+        """Return the fleet as it is now; whatever cannot be had is absent with its reason, no page makes it raise.
+
+        It takes as long as the slowest page: at most the time limit of one page for every `concurrency` pods that hang.
+        Pods whose last page could not be had are asked after the others.
+        """
+        variants = self._roster.list_variants(inventory, settings, self._options.pages, self._clock.now_s())
+        pods = [pod for variant in variants.values() for pod in variant.pods if pod.has_page]
+        self._gateways = self._list_gateways(settings)
+        keep_alive = len(pods) <= self._options.scrape.concurrency  # else idle connections could use up all files
+        async with asyncio.TaskGroup() as group:
+            for gateways in _group_by_page(self._gateways.values()):
+                group.create_task(self._intake.take(gateways[0].options.url, gateways))
+            for pod in pods:
+                group.create_task(self._collect_pod(pod, keep_alive=keep_alive))
         now_s = self._clock.now_s()
-        self._last_pass_s = now_s
-        models = [
-            self._to_model(model, window, inventory, settings, now_s)
-            for model, window in zip(settings.models, windows, strict=True)
-        ]
-        return FleetSnapshot(now_s, tuple(models))
+        snapshot = FleetSnapshot(now_s, tuple(self._to_model(model, variants, now_s) for model in settings.models))
+        self._intake.report([*(pod.history.reason for pod in pods), *(one.reason for one in self._gateways.values())])
+        return snapshot
 
-    def _remember(self, pods: list[tuple[Variant, PodEntry]]) -> None:
-        """Keep one history per pod that exists, and note which of them were seen coming to life."""
-        histories = {}
-        for _, entry in pods:
-            history = histories[entry.pod] = self._pods.get(entry.pod) or PodHistory(entry.pod)
-            if entry.phase is PodPhase.STARTING:
-                history.born_s = self._clock.now_s()
-            elif entry.pod not in self._pods and self._is_new(entry):
-                history.born_s = self._last_pass_s
-        self._pods = histories
+    async def _collect_pod(self, pod: ListedPod, *, keep_alive: bool) -> None:
+        jitter_s = self._options.scrape.jitter_s
+        late_s = 0.0 if pod.history.reason is None else jitter_s
+        await self._clock.sleep(late_s + _get_jitter_s(pod.entry.pod, jitter_s))
+        async with self._slots:
+            await self._intake.take(pod.url, [pod.history], keep_alive=keep_alive)
 
-    def _is_new(self, entry: PodEntry) -> bool:
-        """Whether the pod was made since the last pass, so that all its page counts was asked since then."""
-        if self._last_pass_s is None or entry.created_s is None:
-            return False
-        return entry.created_s >= self._last_pass_s
+    def _list_gateways(self, settings: Settings) -> dict[ModelKey, GatewayHistory]:
+        """Return one history per LLM that has a gateway; another page, or other series of it, begin anew."""
+        listed = {}
+        for model in settings.models:
+            options, history = self._options.gateways.get(model.key), self._gateways.get(model.key)
+            if options is not None:
+                is_same = history is not None and history.options == options
+                listed[model.key] = history if history is not None and is_same else GatewayHistory(options)
+        return listed
 
-    async def _collect_pod(self, variant: Variant, entry: PodEntry) -> None:
-        await self._clock.sleep(_get_jitter_s(entry.pod, self._options.scrape.jitter_s))
-        history = self._pods[entry.pod]
-        options = self._options.pages.get(variant.key()) or PageOptions(engine=variant.engine)
-        try:
-            body = await self._fetcher.fetch(entry.url.rstrip("/") + options.path)
-        except PageUnusable as failure:
-            history.miss_page(failure.reason, self._clock.now_s())
-            return
-        history.take_page(body, options, variant.model_id, self._clock.now_s())
-
-    async def _collect_gateway(self, model: ServedModel) -> DemandWindow | None:
-        options = self._options.gateways.get(model.key)
-        if options is None:
-            return None
-        history = self._gateways.get(model.key)
-        if history is None or history.options != options:
-            history = self._gateways[model.key] = GatewayHistory(options)
-        return await collect_gateway(history, self._fetcher, self._clock)
-
-    def _to_model(
-        self,
-        model: ServedModel,
-        gateway: DemandWindow | None,
-        inventory: Inventory,
-        settings: Settings,
-        now_s: float,
-    ) -> ModelSnapshot:
-        stale_after_s = settings.decision.stale_after_s
-        states, windows = [], []
-        for variant in model.variants:
-            entry = inventory.get(variant.workload)
-            if entry is None:
-                message = f"{variant.workload.kind} {variant.workload.name} is not in the inventory"
-                reason = inventory.reason or Reason(ReasonCode.NO_DATA, message)
-                states.append(VariantState(variant.key(), None, (), reason))
-                continue
-            pods = tuple(self._pods[pod.pod].to_state(pod, now_s, stale_after_s) for pod in entry.pods)
-            states.append(VariantState(variant.key(), entry.requested_replicas, pods, inventory.reason))
-            windows += [window for pod in entry.pods if (window := self._get_window(pod)) is not None]
-        return ModelSnapshot(model.key, tuple(states), tuple(windows), gateway)
-
-    def _get_window(self, entry: PodEntry) -> DemandWindow | None:
-        """Return the newest window of a pod that should have one; a pod that is going away may lack it."""
-        window = self._pods[entry.pod].window if _has_page(entry) else None
-        is_lost = window is not None and window.reason is not None and entry.phase is PodPhase.TERMINATING
-        return None if is_lost else window
+    def _to_model(self, model: ServedModel, listed: Mapping[VariantKey, ListedVariant], now_s: float) -> ModelSnapshot:
+        variants = [listed[variant.key()] for variant in model.variants]
+        pods = (pod for variant in variants for pod in variant.pods)
+        windows = tuple(window for pod in pods if (window := pod.get_window()) is not None)
+        gateway = self._gateways.get(model.key)
+        if gateway is not None:
+            gateway.compare(windows)
+        states = tuple(variant.to_state(now_s) for variant in variants)
+        return ModelSnapshot(model.key, states, windows, None if gateway is None else gateway.window)
 
 
-def _iterate_pods(inventory: Inventory, settings: Settings) -> Iterator[tuple[Variant, PodEntry]]:
-    for model in settings.models:
-        for variant in model.variants:
-            entry = inventory.get(variant.workload)
-            for pod in () if entry is None else entry.pods:
-                yield variant, pod
-
-
-def _has_page(entry: PodEntry) -> bool:
-    return bool(entry.url) and entry.phase is not PodPhase.STARTING
+def _group_by_page(gateways: Iterable[GatewayHistory]) -> list[list[GatewayHistory]]:
+    """Return the gateways that share a page together, so that it is asked for once."""
+    groups: dict[str, list[GatewayHistory]] = {}
+    for gateway in gateways:
+        groups.setdefault(gateway.options.url, []).append(gateway)
+    return list(groups.values())
 
 
 def _get_jitter_s(pod: PodKey, jitter_s: float) -> float:

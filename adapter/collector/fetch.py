@@ -58,7 +58,14 @@ class PageFetcher:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> PageFetcher:
-        """Open the pool."""
+        """Open the pool.
+
+        Raises
+        ------
+        OSError
+            When the file of authorities cannot be used. Later than now, that is a reason why pages cannot be had.
+        """
+        self._trust.get_tls()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the caller bounds what is fetched at once
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -73,9 +80,17 @@ class PageFetcher:
             await self._session.close()
 
     def reconfigure(self, options: ScrapeOptions) -> None:
-        """Fetch as `options` say from the next page on."""
+        """Fetch as `options` say from the next page on.
+
+        Raises
+        ------
+        OSError
+            When the file of authorities cannot be used; then nothing changes.
+        """
         if options != self._options:
-            self._options, self._trust = options, Trust(options)
+            trust = Trust(options)
+            trust.get_tls()
+            self._options, self._trust = options, trust
 
     async def fetch(self, url: str, *, keep_alive: bool = True) -> FetchedPage:
         """Return the page at `url`; the connection is kept for the next time where `keep_alive`.
@@ -89,6 +104,8 @@ class PageFetcher:
         try:
             async with asyncio.timeout(self._options.timeout_s):
                 return await self._follow(URL(url), shown, keep_alive)
+        except aiohttp.InvalidURL as cause:
+            raise _unusable(ReasonCode.SCRAPE_FAILED, f"{shown} is no address that can be asked") from cause
         except TimeoutError as cause:
             seconds = self._options.timeout_s
             raise _unusable(ReasonCode.SCRAPE_TIMEOUT, f"{shown} took longer than {seconds:g} s") from cause

@@ -1,14 +1,18 @@
-"""What is remembered of one pod between two pages, and the window its newest page closes. No I/O."""
+"""What is remembered of one pod between two pages, and the window its newest page closes. No I/O.
+
+A page that cannot be used changes nothing but the reason: the window that the next good page closes begins where the
+last good one ended, so that no arrival is lost to a page that failed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapter.collector.options import PageOptions
 from adapter.collector.read_page import read_page
 from adapter.errors import BadDocument
 from adapter.inventory import PodEntry
-from optimizer import compute_window, empty_reading
+from optimizer import choose_baseline, compute_window, empty_reading
 from optimizer.domain import (
     DemandSource,
     DemandWindow,
@@ -21,7 +25,9 @@ from optimizer.domain import (
     ReasonCode,
 )
 
-_LIVING_SIGN = b"process_cpu_seconds_total"  # a server that answers at all spends time doing so
+_LIVING_SIGN = b"\nprocess_cpu_seconds_total "  # a server that answers at all spends time doing so
+_UNUSABLE = frozenset({ReasonCode.FROZEN, ReasonCode.BAD_PAGE, ReasonCode.METRIC_MISSING, ReasonCode.STALE})
+"""Of the reasons why a page closes no window, those that speak against the page."""
 
 
 @dataclass(slots=True)
@@ -32,41 +38,59 @@ class PodHistory:
     ----------
     pod
         Identity.
+    model_id
+        The LLM whose numbers are wanted.
+    options
+        Where the page is and how to read it; set by `expect`.
+    stale_after_s
+        Age from which a page no longer counts as data [s].
     born_s
-        Moment since which it is known to serve, when that was seen happening [s]; its first window starts there.
+        Moment at which it was known not to serve yet [s], None when that was never seen; its first window starts there.
     reading
-        The last good one.
+        The last good one; the next window starts there.
     window
-        Closed by the newest page, or absent with the reason.
+        Closed by the newest page, or absent with the reason; None before the first page was asked for.
     reason
         Why the newest page could not be used, None when it could.
+    answered_s
+        When its server last answered, whatever it said [s].
     """
 
     pod: PodKey
+    model_id: str
+    options: PageOptions = field(default_factory=PageOptions)
+    stale_after_s: float = 60.0
     born_s: float | None = None
     reading: PodReading | None = None
     window: DemandWindow | None = None
     reason: Reason | None = None
-    _body_hash: int = 0
+    answered_s: float | None = None
+    _body_hash: int | None = None
 
-    def take_page(self, body: bytes, options: PageOptions, model_id: str, time_s: float) -> None:
-        """Take the page `body`, fetched at `time_s` [s]."""
+    def expect(self, options: PageOptions) -> None:
+        """Read pages as `options` say from now on; another page than before begins anew."""
+        if options != self.options:
+            self.options, self.reading, self._body_hash = options, None, None
+
+    def take_page(self, body: bytes, time_s: float) -> None:
+        """Take the page `body`, of `time_s` [s]."""
+        self.answered_s = time_s
         try:
-            readings = read_page(body, options.engine, self.pod, time_s)
+            readings = read_page(body, self.options.engine, self.pod, time_s)
         except BadDocument as problem:
             self.miss_page(Reason(ReasonCode.BAD_PAGE, f"{self.pod.name}: {problem}"), time_s)
             return
-        reading = _choose_reading(readings, options, model_id)
+        reading = _choose_reading(readings, self.options, self.model_id)
         if reading is None:
-            names = ", ".join(sorted(entry.model_name for entry in readings)) or "none"
-            message = f"{self.pod.name}: the page has no numbers of {model_id!r}; it has {names}"
+            wanted = self.options.served_model_name or self.model_id
+            names = ", ".join(entry.model_name for entry in readings)
+            message = f"{self.pod.name}: the page has no numbers of {wanted}; it has {names}"
             self.miss_page(Reason(ReasonCode.METRIC_MISSING, message), time_s)
-            return
-        if self._is_frozen(body):
+        elif self._is_frozen(body):
             message = f"{self.pod.name}: the page has not changed at all since the last one"
             self.miss_page(Reason(ReasonCode.FROZEN, message), time_s)
-            return
-        self._close_window(reading)
+        else:
+            self._close_window(reading)
 
     def miss_page(self, reason: Reason, time_s: float) -> None:
         """Note that the page of `time_s` [s] could not be used; the last good reading stays for the next window."""
@@ -74,16 +98,19 @@ class PodHistory:
         self.reason = reason
         self.window = DemandWindow(start_s, time_s, DemandSource.NONE, pod=self.pod, reason=reason)
 
-    def to_state(self, entry: PodEntry, now_s: float, stale_after_s: float) -> PodState:
-        """Return the pod's state at `now_s` [s]; pages older than `stale_after_s` [s] do not vouch for readiness."""
+    def to_state(self, entry: PodEntry, now_s: float) -> PodState:
+        """Return the pod's state at `now_s` [s].
+
+        Where nobody tells when it became ready (addresses written down), its pages have to show it: it counts as ready
+        once one was good, and as long as its server answers, be it badly, within `stale_after_s`.
+        """
         reading = self.reading
         gauges = {} if reading is None else reading.gauges
         phase, reason = entry.phase, self.reason
         if phase is PodPhase.READY and gauges.get(Gauge.AWAKE) == 0:
             phase, reason = PodPhase.STARTING, Reason(ReasonCode.SLEEPING, f"{self.pod.name}: the engine sleeps")
-        elif phase is PodPhase.READY and entry.ready_s is None:
-            is_seen = reading is not None and now_s - reading.time_s <= stale_after_s
-            phase = PodPhase.READY if is_seen else PodPhase.STARTING
+        elif phase is PodPhase.READY and entry.ready_s is None and not self._shows_life(now_s - self.stale_after_s):
+            phase = PodPhase.STARTING
         return PodState(
             pod=self.pod,
             phase=phase,
@@ -97,19 +124,36 @@ class PodHistory:
             reason=reason,
         )
 
+    def _shows_life(self, oldest_s: float) -> bool:
+        return self.reading is not None and self.answered_s is not None and self.answered_s >= oldest_s
+
     def _is_frozen(self, body: bytes) -> bool:
         """Whether a living server would have answered something else than last time."""
         previous, self._body_hash = self._body_hash, hash(body)
-        return previous == self._body_hash and self.reading is not None and _LIVING_SIGN in body
+        return previous == self._body_hash and _LIVING_SIGN in body
 
     def _close_window(self, reading: PodReading) -> None:
-        previous = self.reading
-        if previous is None and self.born_s is not None and self.born_s < reading.time_s:
-            previous = empty_reading(self.pod, reading.model_name, reading.engine, self.born_s)
-        self.window = compute_window(previous, reading)
-        self.reading = reading
-        frozen = self.window.reason is not None and self.window.reason.code is ReasonCode.FROZEN
-        self.reason = self.window.reason if frozen else None
+        window = compute_window(self._find_start(reading, self.reading), reading)
+        if _get_code(window) is ReasonCode.COUNTER_RESET and self._saw_birth():
+            window = compute_window(self._find_start(reading, None), reading)
+        self.window = window
+        self.reason = window.reason if _get_code(window) in _UNUSABLE else None
+        if _get_code(window) is not ReasonCode.FROZEN:
+            self.reading = choose_baseline(self.reading, reading, self.stale_after_s)
+
+    def _saw_birth(self) -> bool:
+        """Whether it was seen not serving after the last good page."""
+        return self.born_s is not None and (self.reading is None or self.born_s > self.reading.time_s)
+
+    def _find_start(self, reading: PodReading, previous: PodReading | None) -> PodReading | None:
+        """Return `previous`; without one, an empty reading of when the pod was born, if that was seen."""
+        if previous is not None or self.born_s is None or self.born_s >= reading.time_s:
+            return previous
+        return empty_reading(self.pod, reading.model_name, reading.engine, self.born_s)
+
+
+def _get_code(window: DemandWindow) -> ReasonCode | None:
+    return None if window.reason is None else window.reason.code
 
 
 def _choose_reading(readings: tuple[PodReading, ...], options: PageOptions, model_id: str) -> PodReading | None:

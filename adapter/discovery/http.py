@@ -10,6 +10,7 @@ from adapter.errors import BadDocument, Refused, Unreachable
 from adapter.inventory import Inventory, from_document
 
 _LARGEST_DOCUMENT_BYTES = 64 << 20
+_CHUNK_BYTES = 1 << 16
 
 
 class HttpDiscovery:
@@ -25,20 +26,31 @@ class HttpDiscovery:
         Raises
         ------
         Unreachable
-            Nobody answered in time.
+            Nobody answered, or not in time, or the answer broke off.
         Refused
             The answer was not 200.
         BadDocument
-            The answer is no inventory document.
+            The answer is no inventory document, or an endless one.
         """
         try:
             async with self._session.get(self._url, timeout=self._timeout) as response:
                 if response.status != 200:
                     raise Refused(f"inventory {self._url} answered {response.status}")
-                body = await response.content.read(_LARGEST_DOCUMENT_BYTES)
-        except (aiohttp.ClientError, TimeoutError) as cause:
+                body = await self._read_body(response)
+        except TimeoutError as cause:
+            raise Unreachable(f"inventory {self._url} took longer than {self._timeout.total:g} s") from cause
+        except (aiohttp.ClientError, OSError) as cause:
             raise Unreachable(f"inventory {self._url}: {type(cause).__name__}: {cause}") from cause
         try:
-            return from_document(json.loads(body))
-        except ValueError as cause:
+            document = json.loads(body)
+        except (ValueError, RecursionError) as cause:
             raise BadDocument(f"inventory {self._url} is not JSON: {cause}") from cause
+        return from_document(document)
+
+    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > _LARGEST_DOCUMENT_BYTES:
+                raise BadDocument(f"inventory {self._url} is longer than {_LARGEST_DOCUMENT_BYTES} bytes")
+        return bytes(body)

@@ -1,0 +1,86 @@
+"""The way of a page from its server into a history: asked for, read, counted and, when unusable, put into the log.
+
+It knows neither pods nor gateways, only addresses and who takes the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from adapter.clock import Clock, read_wall_s
+from adapter.collector.fetch import PageFetcher, PageUnusable
+from adapter.collector.options import ScrapeOptions
+from adapter.telemetry import Telemetry, log_event
+from optimizer.domain import Reason
+
+
+class PageTaker(Protocol):
+    """Whoever remembers pages; `reason` says why the newest could not be used, None when it could."""
+
+    reason: Reason | None
+
+    def take_page(self, body: bytes, time_s: float) -> None:
+        """Take the page `body`, of `time_s` [s]."""
+        ...
+
+    def miss_page(self, reason: Reason, time_s: float) -> None:
+        """Note that the page of `time_s` [s] could not be had."""
+        ...
+
+
+class PageIntake:
+    """Fetches pages side by side and hands them over one at a time, one per turn of the event loop.
+
+    Reading a page takes about a millisecond; servers that share the loop go on answering in between. Use it as an async
+    context manager.
+    """
+
+    def __init__(self, options: ScrapeOptions, clock: Clock, telemetry: Telemetry) -> None:
+        self._clock, self._telemetry = clock, telemetry
+        self._fetcher = PageFetcher(options, clock)
+        self._turn = asyncio.Lock()
+        self._unusable: Mapping[str, int] = {}
+
+    async def __aenter__(self) -> PageIntake:
+        """Open the connections; OSError when the file of authorities cannot be used."""
+        await self._fetcher.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close the connections."""
+        await self._fetcher.__aexit__(*exc)
+
+    def reconfigure(self, options: ScrapeOptions) -> None:
+        """Fetch as `options` say from the next page on; OSError, and no change, when authorities cannot be used."""
+        self._fetcher.reconfigure(options)
+
+    async def take(self, url: str, takers: Sequence[PageTaker], *, keep_alive: bool = True) -> None:
+        """Fetch the page at `url` and hand it, or the reason why there is none, to every one of `takers`."""
+        begun_s = read_wall_s()
+        try:
+            page = await self._fetcher.fetch(url, keep_alive=keep_alive)
+        except PageUnusable as failure:
+            for taker in takers:
+                taker.miss_page(failure.reason, self._clock.now_s())
+        else:
+            for taker in takers:
+                async with self._turn:
+                    taker.take_page(page.body, page.time_s)
+                    await self._clock.sleep(0.0)
+        reason = next((taker.reason for taker in takers if taker.reason is not None), None)
+        self._telemetry.count_scrape("ok" if reason is None else reason.code.value, read_wall_s() - begun_s)
+
+    def report(self, reasons: Sequence[Reason | None]) -> None:
+        """Log why pages could not be used (None: it could), if the kinds or their numbers changed since last time."""
+        found = [reason for reason in reasons if reason is not None]
+        by_code = Counter(reason.code.value for reason in found)
+        if by_code == self._unusable:
+            return
+        self._unusable = by_code
+        if found:
+            log_event("pages_unusable", level="warning", pages=len(reasons), unusable=by_code, example=str(found[0]))
+        else:
+            log_event("pages_usable", pages=len(reasons))
