@@ -10,8 +10,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 
 from adapter.clock import Clock
-from adapter.collector.collector import Collector
-from adapter.collector.options import CollectorOptions
+from adapter.collector import Collector
 from adapter.compose.options import to_collector_options, to_static_urls
 from adapter.config.load import ConfigurationWatcher, LoadedConfiguration
 from adapter.config.schema import DiscoveryKind
@@ -33,7 +32,7 @@ class ConfiguredParts:
         self._watcher, self._clock, self._telemetry = watcher, clock, telemetry
         self._started = watcher.current.configuration
         self._collector_stack, self._discovery_stack = AsyncExitStack(), AsyncExitStack()
-        self._collector_options: CollectorOptions | None = None
+        self._collector: Collector | None = None
         self._discovery_options: object = None
         self._parts: Parts | None = None
 
@@ -79,19 +78,17 @@ class ConfiguredParts:
         self._parts = Parts(loaded.settings, inventory, collector)
 
     async def _renew_collector(self, loaded: LoadedConfiguration) -> Collector:
-        """Return a collector for `loaded`; the present one, with all it remembers, when nothing changed for it."""
+        """Return the collector, told what `loaded` says; it keeps what it knows of the pods that stay."""
         options = to_collector_options(loaded)
-        present = None if self._parts is None else self._parts.collector
-        if isinstance(present, Collector) and options == self._collector_options:
-            return present
-        stack = AsyncExitStack()
         try:
-            collector = await stack.enter_async_context(Collector(options, self._clock, self._telemetry))
+            if self._collector is None:
+                collector = Collector(options, self._clock, self._telemetry)
+                self._collector = await self._collector_stack.enter_async_context(collector)
+            else:
+                self._collector.reconfigure(options)
         except OSError as cause:  # among them ssl.SSLError
             raise ConfigurationError((f"collection.tls.ca_file cannot be used: {cause}",)) from cause
-        await self._collector_stack.aclose()
-        self._collector_stack, self._collector_options = stack, options
-        return collector
+        return self._collector
 
     async def _renew_discovery(self, loaded: LoadedConfiguration) -> InventorySource:
         discovery, urls = loaded.configuration.discovery, to_static_urls(loaded)
