@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from functools import partial
 
 from adapter import __version__
 from adapter.cli import check_config, demo, plan, run
@@ -54,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="variant-autoscaler",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=30),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -11,7 +11,7 @@ from adapter import __version__
 from adapter.cli import build_parser, main
 
 PROJECT = Path(__file__).resolve().parents[3]
-COMMANDS = ("run", "check-config", "plan")
+COMMANDS = ("run", "demo", "check-config", "plan")
 
 
 def _read_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -23,7 +23,7 @@ def _read_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def _find_examples(text: str) -> Iterator[list[str]]:
     """Yield the arguments of every `variant-autoscaler ...` line among the examples."""
-    for line in text.partition("examples:")[2].splitlines():
+    for line in re.split("examples?:", text)[-1].splitlines():
         if found := re.match(r"\s+variant-autoscaler ([^>#]+)", line):
             yield shlex.split(found[1])
 
@@ -48,7 +48,7 @@ def test_examples_in_the_help_are_understood_and_their_files_exist(
 
 def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     text = _read_help([], capsys)
-    assert all(re.search(rf"^ +{command} +\w", text, re.MULTILINE) for command in COMMANDS)
+    assert all(re.search(rf"^ +{command}\b", text, re.MULTILINE) for command in COMMANDS)
 
 
 def test_a_clock_is_made_of_three_numbers() -> None:
