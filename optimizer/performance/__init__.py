@@ -1,1 +1,7 @@
-"""How long one replica takes for an iteration and for a request. No queues, no targets."""
+"""How long one iteration of one replica takes. No queues, no targets."""
+
+from optimizer.performance.iteration import IterationTime, to_iteration_time
+from optimizer.performance.law import LinearIterationTime
+from optimizer.performance.table import MeasuredIterationTime
+
+__all__ = ["IterationTime", "LinearIterationTime", "MeasuredIterationTime", "to_iteration_time"]
