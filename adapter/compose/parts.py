@@ -5,7 +5,8 @@ It looks at the file when a pass begins, so nothing is swapped while a pass runs
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiohttp
 
@@ -25,81 +26,79 @@ _AT_NEXT_START = ("listen", "publishing", "state")
 class ConfiguredParts:
     """Gives the parts of each pass; use it as an async context manager.
 
-    A change that cannot be used is reported once and changes nothing.
+    A change that cannot be used is reported once and changes nothing. The collector stays the same for good, so what it
+    remembers of pages outlives every change.
     """
 
     def __init__(self, watcher: ConfigurationWatcher, clock: Clock, telemetry: Telemetry) -> None:
-        self._watcher, self._clock, self._telemetry = watcher, clock, telemetry
+        self._watcher, self._telemetry = watcher, telemetry
         self._started = watcher.current.configuration
-        self._collector_stack, self._discovery_stack = AsyncExitStack(), AsyncExitStack()
-        self._collector: Collector | None = None
+        with _blame_ca_file():
+            self._collector = Collector(to_collector_options(watcher.current), clock, telemetry)
+        self._session: aiohttp.ClientSession | None = None
+        self._discovery = LastGoodDiscovery(StaticDiscovery({}))
         self._discovery_options: object = None
-        self._parts: Parts | None = None
+        self._parts = Parts(watcher.current.settings, self._discovery, self._collector)
 
     async def __aenter__(self) -> ConfiguredParts:
-        """Build the first parts.
+        """Open the connections.
 
         Raises
         ------
         ConfigurationError
             When what the configuration refers to cannot be used.
         """
-        await self._apply(self._watcher.current)
+        with _blame_ca_file():
+            await self._collector.__aenter__()
+        self._session = aiohttp.ClientSession()
+        self._apply(self._watcher.current)
         return self
 
-    async def __aexit__(self, *_exc: object) -> None:
-        """Let go of all connections."""
-        await self._collector_stack.aclose()
-        await self._discovery_stack.aclose()
+    async def __aexit__(self, *exc: object) -> None:
+        """Close the connections."""
+        await self._collector.__aexit__(*exc)
+        if self._session is not None:
+            await self._session.close()
 
     async def get_parts(self) -> Parts:
         """Return the parts for the next pass, after a look at the configuration file."""
         try:
             changed = self._watcher.poll()
             if changed is not None:
-                await self._apply(changed)
+                self._apply(changed)
                 self._report_applied(changed)
         except ConfigurationError as refusal:
             self._telemetry.count_reload(applied=False)
             log_event("configuration_refused", level="error", problems=list(refusal.problems))
-        if self._parts is None:
-            raise RuntimeError("use `async with ConfiguredParts(...)`")
         return self._parts
+
+    def _apply(self, loaded: LoadedConfiguration) -> None:
+        with _blame_ca_file():
+            self._collector.reconfigure(to_collector_options(loaded))
+        self._parts = Parts(loaded.settings, self._renew_discovery(loaded), self._collector)
+
+    def _renew_discovery(self, loaded: LoadedConfiguration) -> InventorySource:
+        """Return the source that `loaded` names; the present one, with its last good answer, when that is the same."""
+        discovery, urls = loaded.configuration.discovery, to_static_urls(loaded)
+        options = (discovery, urls if discovery.kind is DiscoveryKind.STATIC else None)
+        if options != self._discovery_options:
+            source: InventorySource = StaticDiscovery(urls)
+            if self._session is not None and discovery.kind is DiscoveryKind.HTTP and discovery.url is not None:
+                source = HttpDiscovery(self._session, discovery.url, discovery.timeout_s)
+            self._discovery, self._discovery_options = LastGoodDiscovery(source), options
+        return self._discovery
 
     def _report_applied(self, loaded: LoadedConfiguration) -> None:
         self._telemetry.count_reload(applied=True)
-        waiting = [
-            name for name in _AT_NEXT_START if getattr(loaded.configuration, name) != getattr(self._started, name)
-        ]
+        present, started = loaded.configuration, self._started
+        waiting = [name for name in _AT_NEXT_START if getattr(present, name) != getattr(started, name)]
         log_event("configuration_applied", models=len(loaded.settings.models), at_next_start=waiting)
 
-    async def _apply(self, loaded: LoadedConfiguration) -> None:
-        collector, inventory = await self._renew_collector(loaded), await self._renew_discovery(loaded)
-        self._parts = Parts(loaded.settings, inventory, collector)
 
-    async def _renew_collector(self, loaded: LoadedConfiguration) -> Collector:
-        """Return the collector, told what `loaded` says; it keeps what it knows of the pods that stay."""
-        options = to_collector_options(loaded)
-        try:
-            if self._collector is None:
-                collector = Collector(options, self._clock, self._telemetry)
-                self._collector = await self._collector_stack.enter_async_context(collector)
-            else:
-                self._collector.reconfigure(options)
-        except OSError as cause:  # among them ssl.SSLError
-            raise ConfigurationError((f"collection.tls.ca_file cannot be used: {cause}",)) from cause
-        return self._collector
-
-    async def _renew_discovery(self, loaded: LoadedConfiguration) -> InventorySource:
-        discovery, urls = loaded.configuration.discovery, to_static_urls(loaded)
-        options = (discovery, urls if discovery.kind is DiscoveryKind.STATIC else None)
-        if self._parts is not None and options == self._discovery_options:
-            return self._parts.inventory
-        stack = AsyncExitStack()
-        source: InventorySource = StaticDiscovery(urls)
-        if discovery.kind is DiscoveryKind.HTTP and discovery.url is not None:
-            session = await stack.enter_async_context(aiohttp.ClientSession())
-            source = HttpDiscovery(session, discovery.url, discovery.timeout_s)
-        await self._discovery_stack.aclose()
-        self._discovery_stack, self._discovery_options = stack, options
-        return LastGoodDiscovery(source)
+@contextmanager
+def _blame_ca_file() -> Iterator[None]:
+    """Turn what the collector says of the file of authorities into a problem of the configuration."""
+    try:
+        yield
+    except OSError as cause:  # among them ssl.SSLError
+        raise ConfigurationError((f"collection.tls.ca_file cannot be used: {cause}",)) from cause
