@@ -1,4 +1,4 @@
-"""The table a demo shows while it runs: every variant with its numbers and its reason. Text only; it fetches nothing."""
+"""The table a demo shows while it runs: each variant with its numbers and its reason. Text only; it fetches nothing."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def render_lateness(status: Document, speed: float) -> str | None:
     if not late["is_behind"]:
         return None
     return (
-        f"this machine cannot carry --speed {speed:g}: engines are served {late['engine_s']:.2f} s late, requests go out "
-        f"up to {late['load_s']:.2f} s late (of the demo's clock); figures below suffer, try a lower speed"
+        f"this machine cannot carry --speed {speed:g}: engines are served {late['engine_s']:.2f} s late, requests go "
+        f"out up to {late['load_s']:.2f} s late (of the demo's clock); figures suffer, try a lower speed"
     )
 
 

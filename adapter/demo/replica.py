@@ -99,12 +99,14 @@ class FleetReplica:
 
     async def _become_ready(self) -> bool:
         """Wait for the start to be over; False when the end was asked for before."""
+        started = asyncio.create_task(self._clock.sleep_until(self._due_s))
+        leaving = asyncio.create_task(self._leaving.wait())
         try:
-            async with asyncio.timeout(max(self._due_s - self._clock.now_s(), 0.0) / self._clock.speed):
-                await self._leaving.wait()
-        except TimeoutError:
-            return True
-        return False
+            await asyncio.wait({started, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            return not leaving.done()
+        finally:
+            started.cancel()
+            leaving.cancel()
 
     async def _drain(self) -> None:
         """Wait until nothing is in hand; a request that was on its way when the phase changed still arrives."""

@@ -98,11 +98,12 @@ class StandInHpa:
         async with aiohttp.ClientSession(timeout=self._timeout) as session:
             due_s = self._clock.now_s()
             while True:
-                await asyncio.gather(*(self._sync(session, ref) for ref in self._autoscalers))
+                await asyncio.gather(*(self.sync(session, ref) for ref in self._autoscalers))
                 due_s = max(due_s + self._sync_s, self._clock.now_s())
                 await self._clock.sleep_until(due_s)
 
-    async def _sync(self, session: aiohttp.ClientSession, ref: WorkloadRef) -> None:
+    async def sync(self, session: aiohttp.ClientSession, ref: WorkloadRef) -> None:
+        """Look at the metric of `ref` once, and scale it."""
         scaler = self._autoscalers[ref]
         try:
             values: tuple[int, ...] | None = await fetch_values_milli(session, self._api_url, ref)

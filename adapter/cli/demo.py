@@ -1,0 +1,141 @@
+"""`variant-autoscaler demo`: an embedded fleet, traffic, and the autoscaler against it; and, hidden, the fleet alone."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from adapter.compose_demo import (
+    MODEL_NAMES,
+    SUMMARIES,
+    DemoOptions,
+    ScenarioName,
+    Screen,
+    decode_plan,
+    run_demo,
+    run_fleet,
+)
+from adapter.config.quantities import parse_duration_s
+from adapter.telemetry import configure_logging
+
+_DESCRIPTION = """\
+Starts an embedded fleet (simulated engines behind real HTTP servers, a router, a load generator and a stand-in HPA) and
+the autoscaler against it, prints where to look, shows a live table and ends with a summary: cost and SLO attainment of
+our mix beside what else could have served the same demand. No cluster and no GPU is needed."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    scenarios = "\n".join(f"  {name.value:<8} {summary}" for name, summary in SUMMARIES.items())
+    parser = commands.add_parser(
+        "demo",
+        help="watch it work: an embedded fleet, real HTTP, no cluster",
+        description=_DESCRIPTION,
+        epilog=f"scenarios:\n{scenarios}\n\nexample:\n  variant-autoscaler demo --scenario step --for 10m --speed 4",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    defaults = DemoOptions()
+    parser.add_argument(
+        "--scenario", type=ScenarioName, choices=tuple(ScenarioName), default=defaults.scenario, metavar="NAME",
+        help=f"story of traffic, one of those below (default: {defaults.scenario.value})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", dest="models", action="append", choices=MODEL_NAMES,
+        help="an LLM that is asked; repeat it for several (default: all)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=defaults.seed, metavar="N", help="of arrivals and engines")
+    _add_times(parser, defaults)
+    _add_places(parser, defaults)
+    parser.set_defaults(command=demo)
+    fleet = commands.add_parser("demo-fleet")
+    fleet.add_argument("--plan", type=Path, required=True)
+    fleet.set_defaults(command=demo_fleet)
+
+
+def _add_times(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
+    times = parser.add_argument_group("times of the demo's own clock")
+    times.add_argument("--for", dest="duration_s", type=_duration, metavar="TIME", help="end after TIME, such as 10m")
+    times.add_argument(
+        "--speed", type=_positive, default=defaults.speed, metavar="N",
+        help="run everything N times as fast as the wall; network timeouts stay (default: 1)",
+    )  # fmt: skip
+    for flag, name, meaning in (
+        ("--startup", "startup_s", "creation to ready of a replica"),
+        ("--hpa-sync", "hpa_sync_s", "time between two looks of the stand-in HPA"),
+        ("--scrape-interval", "scrape_interval_s", "time between two passes of the autoscaler"),
+        ("--calm-window", "calm_window_s", "how long the need must stay below before replicas are let go"),
+    ):
+        default_s = getattr(defaults, name)
+        text = f"{meaning} (default: {default_s:g}s)"
+        times.add_argument(flag, dest=name, type=_duration, default=default_s, metavar="TIME", help=text)
+
+
+def _add_places(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
+    places = parser.add_argument_group("surroundings")
+    places.add_argument(
+        "--port", dest="page_port", type=int, default=defaults.page_port, metavar="N",
+        help=f"port of the pages; a free one is taken when it is not to be had (default: {defaults.page_port})",
+    )  # fmt: skip
+    places.add_argument(
+        "--router-port", type=int, default=0, metavar="N", help="port of the router (default: a free one)"
+    )
+    places.add_argument(
+        "--policy", default=defaults.policy, metavar="NAME", help="who proposes replicas (default: slo)"
+    )
+    places.add_argument(
+        "--no-gateway", dest="has_gateway", action="store_false", help="hide the router's counters from the autoscaler"
+    )
+    places.add_argument("--prices", dest="prices_file", default="", metavar="FILE", help="price sheet (CSV)")
+    places.add_argument("--json", dest="json_file", type=Path, metavar="FILE", help="write the summary there as well")
+    places.add_argument("--plain", action="store_true", help="lines instead of a table refreshed in place")
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Play a demo."""
+    configure_logging("warning")
+    chosen = DemoOptions(
+        scenario=options.scenario,
+        models=tuple(dict.fromkeys(options.models or MODEL_NAMES)),
+        seed=options.seed,
+        duration_s=options.duration_s,
+        speed=options.speed,
+        startup_s=options.startup_s,
+        hpa_sync_s=options.hpa_sync_s,
+        scrape_interval_s=options.scrape_interval_s,
+        calm_window_s=options.calm_window_s,
+        page_port=options.page_port,
+        router_port=options.router_port,
+        policy=options.policy,
+        has_gateway=options.has_gateway,
+        prices_file=str(Path(options.prices_file).resolve()) if options.prices_file else "",
+    )
+    asyncio.run(run_demo(chosen, Screen(sys.stdout, options.plain), options.json_file))
+    return 0
+
+
+def demo_fleet(options: argparse.Namespace) -> int:
+    """Run the process of the fleet, for the process of the demo."""
+    configure_logging("info")
+    plan = decode_plan(options.plan.read_text(encoding="utf-8"))
+    asyncio.run(run_fleet(plan, lambda line: print(line, flush=True)))
+    return 0
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration_s(text)
+    except ValueError as refusal:
+        raise argparse.ArgumentTypeError(f"must be {refusal}, got {text}") from None
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number > 0, got {text}")
+    return number
