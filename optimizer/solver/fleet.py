@@ -1,13 +1,224 @@
-"""Solves the needs of all LLMs together: least cost under bounds and shared limits. Knows no clock and no policy."""
+"""Solves the needs of all LLMs together: least cost under bounds and shared limits. Knows no clock and no policy.
+
+Each LLM is solved alone, under its own limits and the shared ones; where the plans together keep every limit they are
+optimal together. Only LLMs that a broken limit joins are solved in one program.
+"""
 
 from __future__ import annotations
 
-from optimizer.domain import DecisionSettings, Limit, Plan
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from optimizer.domain import (
+    BindingLimit,
+    DecisionSettings,
+    Limit,
+    ModelKey,
+    Plan,
+    Reason,
+    ReasonCode,
+    SolveStatus,
+)
+from optimizer.solver.counting import (
+    Counts,
+    compute_served_per_s,
+    compute_use,
+    get_counts,
+    spare_limit,
+    to_allocations,
+)
+from optimizer.solver.formulation import COST_UNIT_PER_HOUR, Formulation, formulate
+from optimizer.solver.lexicographic import Outcome, solve_in_order
 from optimizer.solver.problem import ModelProblem
+from optimizer.solver.runner_up import find_runner_up
+
+_TOLERANCE = 1e-6
+_SHORTAGE_TOLERANCE = 1e-5
 
 
 def solve_fleet(
     problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...], decision: DecisionSettings
 ) -> tuple[Plan, ...]:
-    """Return one plan per problem, in their order."""
-    raise NotImplementedError
+    """Return one plan per problem, in their order.
+
+    Bounds and limits always hold. A need that cannot be met whole gives plans with status ``shortage``, shared by
+    priority; bounds and limits that contradict each other give status ``failed`` and the present replicas.
+    """
+    plans: dict[ModelKey, Plan] = {}
+    for problem in problems:
+        plans |= _solve((problem,), limits, decision)
+    for group in _find_coupled(problems, limits, plans):
+        plans |= _solve(group, limits, decision)
+    return tuple(_add_runner_up(problem, plans, limits, decision) for problem in problems)
+
+
+def _solve(
+    problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...], decision: DecisionSettings
+) -> dict[ModelKey, Plan]:
+    """Return the plans of `problems`, solved in one program; needs are met whole where that is possible."""
+    for may_fall_short in (False, True):
+        formulation = formulate(problems, limits, may_fall_short=may_fall_short)
+        outcome = solve_in_order(formulation, decision)
+        if outcome is not None:
+            binding = _find_binding(problems, limits, formulation, outcome)
+            return {problem.key: _to_plan(problem, formulation, outcome, binding[problem.key]) for problem in problems}
+    return {problem.key: _to_failure(problem) for problem in problems}
+
+
+def _to_plan(
+    problem: ModelProblem, formulation: Formulation, outcome: Outcome, binding: tuple[BindingLimit, ...]
+) -> Plan:
+    counts = get_counts(problem, formulation, outcome.final)
+    gap_ratio = outcome.cost.gap_ratio if outcome.cost.objective - outcome.cost.bound >= 1.0 else 0.0
+    status = SolveStatus.FEASIBLE if gap_ratio else SolveStatus.OPTIMAL
+    if _is_short(problem, formulation, outcome):
+        status = SolveStatus.SHORTAGE
+    cost_per_hour = sum(line.cost_per_hour * counts[line.key] for line in problem.lines)
+    switching_per_hour = _compute_switching_per_hour(problem, counts)
+    return Plan(
+        status=status,
+        allocations=to_allocations(problem, counts),
+        need_per_s=problem.need.peak_per_s,
+        served_per_s=compute_served_per_s(problem, counts),
+        cost_per_hour=cost_per_hour,
+        bound_per_hour=(cost_per_hour + switching_per_hour) * (1.0 - gap_ratio),
+        gap_ratio=gap_ratio,
+        binding=binding,
+        routing=problem.routing,
+        switching_per_hour=switching_per_hour,
+        reason=_explain(problem, status, binding),
+    )
+
+
+def _is_short(problem: ModelProblem, formulation: Formulation, outcome: Outcome) -> bool:
+    values = outcome.final.values
+    own = (slack for slack in formulation.slacks if slack.key == problem.key)
+    return any(values[slack.variable] > _SHORTAGE_TOLERANCE * slack.amount for slack in own)
+
+
+def _explain(problem: ModelProblem, status: SolveStatus, binding: tuple[BindingLimit, ...]) -> Reason | None:
+    if status is not SolveStatus.SHORTAGE:
+        return None
+    if not any(line.capacity_per_s > 0.0 for line in problem.lines) and problem.fixed is None:
+        return Reason(ReasonCode.SHORTAGE, "no variant has a known capacity within the SLO")
+    names = ", ".join(limit.name for limit in binding) or "the bounds of the variants"
+    return Reason(ReasonCode.SHORTAGE, f"the need cannot be met under {names}")
+
+
+def _compute_switching_per_hour(problem: ModelProblem, counts: Counts) -> float:
+    moves = [(line, counts[line.key] - line.present_replicas) for line in problem.lines]
+    return sum(
+        line.start_cost_per_hour * max(change, 0) + line.stop_cost_per_hour * max(-change, 0) for line, change in moves
+    )
+
+
+def _to_failure(problem: ModelProblem) -> Plan:
+    counts = {line.key: line.present_replicas for line in problem.lines}
+    return Plan(
+        status=SolveStatus.FAILED,
+        allocations=to_allocations(problem, counts),
+        need_per_s=problem.need.peak_per_s,
+        served_per_s=compute_served_per_s(problem, counts),
+        cost_per_hour=sum(line.cost_per_hour * counts[line.key] for line in problem.lines),
+        routing=problem.routing,
+        reason=Reason(ReasonCode.LIMIT_BINDS, "bounds and limits contradict each other: no plan keeps them all"),
+    )
+
+
+def _find_binding(
+    problems: tuple[ModelProblem, ...],
+    limits: tuple[Limit, ...],
+    formulation: Formulation,
+    outcome: Outcome,
+) -> dict[ModelKey, tuple[BindingLimit, ...]]:
+    """Return the limits that leave no room for one more replica, by LLM, with what one more unit of each would save."""
+    counts = {
+        key: count for problem in problems for key, count in get_counts(problem, formulation, outcome.final).items()
+    }
+    tight = [limit for limit in limits if limit.name in formulation.limit_rows and _is_tight(limit, counts)]
+    if not tight:
+        return {problem.key: () for problem in problems}
+    fresh = formulate(problems, limits, may_fall_short=bool(formulation.slacks))
+    rows = tuple(fresh.limit_rows[limit.name] for limit in tight)
+    prices = fresh.program.compute_prices(fresh.cost, rows)
+    binding = [BindingLimit(limit.name, price * COST_UNIT_PER_HOUR) for limit, price in zip(tight, prices, strict=True)]
+    return {
+        problem.key: tuple(
+            entry
+            for entry, limit in zip(binding, tight, strict=True)
+            if any(line.key in limit.coefficients for line in problem.lines)
+        )
+        for problem in problems
+    }
+
+
+def _is_tight(limit: Limit, counts: Counts) -> bool:
+    uses = [use for key, use in limit.coefficients.items() if key in counts and use > 0.0]
+    return (
+        bool(uses) and limit.amount is not None and compute_use(limit, counts) + min(uses) > limit.amount + _TOLERANCE
+    )
+
+
+def _find_coupled(
+    problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...], plans: Mapping[ModelKey, Plan]
+) -> list[tuple[ModelProblem, ...]]:
+    """Return the groups of LLMs that have to be solved together: those that a limit joins which their plans break.
+
+    Where one of them falls short although it was alone, the others may have to give way to a higher class of it, or it
+    to theirs: the limit joins them as well.
+    """
+    groups: list[set[ModelKey]] = []
+    for limit in limits:
+        joined = {problem.key for problem in problems if any(line.key in limit.coefficients for line in problem.lines)}
+        if limit.amount is None or len(joined) < 2:
+            continue
+        counts = {line.key: line.replicas for key in joined for line in plans[key].allocations}
+        if compute_use(limit, counts) <= limit.amount + _TOLERANCE:
+            continue
+        touching = [group for group in groups if group & joined]
+        groups = [group for group in groups if not group & joined] + [joined.union(*touching)]
+    # What is solved together may shift its use to another limit that others share: take in everybody it reaches.
+    return [
+        tuple(problem for problem in problems if problem.key in reached)
+        for reached in _unite(_reach(group, problems, limits) for group in groups)
+    ]
+
+
+def _reach(group: set[ModelKey], problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...]) -> set[ModelKey]:
+    """Return `group` with every LLM that a chain of known limits connects to it."""
+    reached = set(group)
+    while True:
+        keys = {line.key for problem in problems if problem.key in reached for line in problem.lines}
+        shared = [limit for limit in limits if limit.amount is not None and keys & limit.coefficients.keys()]
+        more = {
+            problem.key
+            for problem in problems
+            if any(line.key in limit.coefficients for limit in shared for line in problem.lines)
+        }
+        if more <= reached:
+            return reached
+        reached |= more
+
+
+def _unite(groups: Iterable[set[ModelKey]]) -> list[set[ModelKey]]:
+    united: list[set[ModelKey]] = []
+    for group in groups:
+        if group not in united:
+            united.append(group)
+    return united
+
+
+def _add_runner_up(
+    problem: ModelProblem, plans: Mapping[ModelKey, Plan], limits: tuple[Limit, ...], decision: DecisionSettings
+) -> Plan:
+    plan = plans[problem.key]
+    if plan.status not in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
+        return plan
+    others = {
+        line.key: line.replicas for key, other in plans.items() if key != problem.key for line in other.allocations
+    }
+    counts = find_runner_up(problem, plan, [spare_limit(limit, others) for limit in limits], decision)
+    if counts is None:
+        return plan
+    cost_per_hour = sum(line.cost_per_hour * counts[line.key] for line in problem.lines)
+    return replace(plan, runner_up=to_allocations(problem, counts), runner_up_cost_per_hour=cost_per_hour)
