@@ -67,7 +67,7 @@ class PageTemplate:
         series = list(series)
         self._add_text(render_header(name, "histogram", description))
         for labels, counts in series:
-            edges = [*(str(edge) for edge in counts.edges), "+Inf"]
+            edges = [*map(_render_edge, counts.edges), "+Inf"]
             for edge in edges:
                 self._add_line(f"{name}_bucket", {**labels, "le": edge})
             self._add_line(f"{name}_count", labels)
@@ -93,6 +93,12 @@ class PageTemplate:
     def _add_text(self, text: str) -> None:
         self._text.append(text.replace("%", "%%"))
         self._template = ""
+
+
+def _render_edge(edge: float) -> str:
+    """Return `edge` as exporters write it: with an exponent from a million on."""
+    short = f"{edge:g}"
+    return short if edge >= 1e6 and float(short) == edge else repr(float(edge))
 
 
 def _read_histogram(counts: HistogramCounts) -> Iterable[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -266,15 +267,20 @@ async def test_a_client_that_leaves_before_a_whole_answer_is_noticed_too(make_be
 
 async def test_a_client_that_does_not_read_holds_up_nobody(make_bench: Callable[..., Any]) -> None:
     bench = await make_bench()
-    _, idler = await asyncio.open_connection("127.0.0.1", int(bench.server.url.rsplit(":", 1)[1]), limit=1)
+    loop = asyncio.get_running_loop()
+    idler = socket.socket()
+    idler.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    idler.setblocking(False)
     body = json.dumps({"prompt": "a", "max_tokens": LONG, "stream": True, "ignore_eos": True})
-    idler.write(f"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    await loop.sock_connect(idler, ("127.0.0.1", int(bench.server.url.rsplit(":", 1)[1])))
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n"
+    await loop.sock_sendall(idler, (head + body).encode())
     await until(lambda: bench.server.running_requests == 1)
     client = await bench.open_stream(max_tokens=LONG // 2)
     await bench.run(LONG * 0.02)
     assert json.loads((await client.read())[-2])["usage"]["completion_tokens"] == LONG // 2
     assert len(bench.ended) == 2
-    idler.transport.abort()
+    idler.close()
 
 
 # --- Time -------------------------------------------------------------------------------------------------------------
