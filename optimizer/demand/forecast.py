@@ -72,9 +72,9 @@ class RobustForecaster:
 
     lookbacks_s: tuple[float, ...] = (30.0, 60.0)
     base_s: float = 60.0
-    block_s: float = 30.0
+    block_s: float = 40.0
     change_sds: float = 2.5
-    trend_sds: float = 0.7
+    trend_sds: float = 1.0
 
     def forecast(self, history: DemandHistory, horizons_s: tuple[float, ...], levels: tuple[float, ...]) -> Forecast:
         """Return the maximum of the rate over each horizon [1/s]; see the class and `Forecaster`."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate
 
+from optimizer.demand.length_sums import estimate_lengths, merge_length_sums
 from optimizer.domain import (
     DemandWindow,
     LengthDistribution,
@@ -106,21 +106,22 @@ def estimate_workload(
     """
     inputs = _choose(history.slow.input_sums, history.fast.input_sums)
     outputs = _choose(history.slow.output_sums, history.fast.output_sums)
+    measured_input, measured_output = estimate_lengths(inputs), estimate_lengths(outputs)
     requests = min(inputs.requests, outputs.requests)
-    if requests <= 0.0 and expected is None:
-        return None, Reason(ReasonCode.NO_DATA, "no request was measured yet and no workload is expected")
     reason = None
     if requests < ENOUGH_REQUESTS:
         reason = Reason(ReasonCode.FEW_SAMPLES, f"token lengths of {requests:.0f} requests only")
+    cached_ratio = _get_cached_ratio(history)
     if expected is None:
-        return Workload(arrival_rate_per_s, _to_law(inputs), _to_law(outputs), _get_cached_ratio(history)), reason
+        if measured_input is None or measured_output is None:
+            return None, Reason(ReasonCode.NO_DATA, "no request was measured yet and no workload is expected")
+        return Workload(arrival_rate_per_s, measured_input, measured_output, cached_ratio), reason
     weight_ratio = min(requests / ENOUGH_REQUESTS, 1.0)
-    cached_ratio = weight_ratio * _get_cached_ratio(history) + (1.0 - weight_ratio) * expected.cached_ratio
     workload = Workload(
         arrival_rate_per_s,
-        _blend(inputs, expected.input_lengths, weight_ratio),
-        _blend(outputs, expected.output_lengths, weight_ratio),
-        cached_ratio,
+        _blend(measured_input, expected.input_lengths, weight_ratio),
+        _blend(measured_output, expected.output_lengths, weight_ratio),
+        weight_ratio * cached_ratio + (1.0 - weight_ratio) * expected.cached_ratio,
     )
     return workload, reason
 
@@ -148,22 +149,12 @@ def _get_cached_ratio(history: LengthHistory) -> float:
     return min(max(memory.cached_tokens / memory.prompt_tokens, 0.0), 1.0) if memory.prompt_tokens > 0.0 else 0.0
 
 
-def _to_law(sums: LengthSums) -> LengthDistribution:
-    """Return the distribution that `sums` over at least one request describe."""
-    mean_tokens = sums.tokens / sums.requests
-    mean_square_tokens2 = max(sums.squares_tokens2 / sums.requests, mean_tokens**2)
-    counted = sum(sums.counts)
-    if counted <= 0.0:
-        return LengthDistribution(mean_tokens, mean_square_tokens2)
-    cumulative_ratio = tuple(min(reached / counted, 1.0) for reached in accumulate(sums.counts[:-1]))
-    return LengthDistribution(mean_tokens, mean_square_tokens2, sums.edges_tokens, cumulative_ratio)
-
-
-def _blend(sums: LengthSums, expected: LengthDistribution, weight_ratio: float) -> LengthDistribution:
+def _blend(
+    measured: LengthDistribution | None, expected: LengthDistribution, weight_ratio: float
+) -> LengthDistribution:
     """Return both lengths, the measured ones with weight `weight_ratio`; the shape is that of the heavier."""
-    if weight_ratio <= 0.0 or sums.requests <= 0.0:
+    if measured is None or weight_ratio <= 0.0:
         return expected
-    measured = _to_law(sums)
     if weight_ratio >= 1.0:
         return measured
     shape = measured if weight_ratio >= 0.5 and measured.edges_tokens else expected
@@ -183,19 +174,16 @@ def _scale(sums: LengthSums, ratio: float) -> LengthSums:
 
 
 def _add(sums: LengthSums, seen: LengthSums | None) -> LengthSums:
-    """Return both sums together; of shapes whose edges differ, that of more requests stays."""
+    """Return both sums together; where only one of them has a shape, that one stays."""
     if seen is None or seen.requests <= 0.0:
         return sums
-    if sums.edges_tokens == seen.edges_tokens and len(sums.counts) == len(seen.counts):
-        shape_edges = sums.edges_tokens
-        counts = tuple(mine + theirs for mine, theirs in zip(sums.counts, seen.counts, strict=True))
-    else:
-        kept = sums if sum(sums.counts) >= sum(seen.counts) else seen
-        shape_edges, counts = kept.edges_tokens, kept.counts
+    if bool(sums.edges_tokens) == bool(seen.edges_tokens):
+        return merge_length_sums(sums, seen)
+    shaped = sums if sums.edges_tokens else seen
     return LengthSums(
         sums.requests + seen.requests,
         sums.tokens + seen.tokens,
         sums.squares_tokens2 + seen.squares_tokens2,
-        shape_edges,
-        counts,
+        shaped.edges_tokens,
+        shaped.counts,
     )

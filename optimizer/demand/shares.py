@@ -98,10 +98,11 @@ def to_name(pod: PodKey) -> str:
 
 def _add(load: PodLoad | None, entry: PodCount) -> PodLoad:
     before = load or PodLoad(entry.variant, 0.0, 0.0)
-    arrivals = entry.arrivals
+    duration_s = before.duration_s + entry.duration_s
     if entry.is_doubted:
-        arrivals = before.rate_per_s * entry.duration_s * 0.5 ** (entry.duration_s / DOUBT_HALF_LIFE_S)
-    return PodLoad(entry.variant, before.arrivals + arrivals, before.duration_s + entry.duration_s)
+        rate_per_s = before.rate_per_s * 0.5 ** (entry.duration_s / DOUBT_HALF_LIFE_S)
+        return PodLoad(entry.variant, rate_per_s * duration_s, duration_s)
+    return PodLoad(entry.variant, before.arrivals + entry.arrivals, duration_s)
 
 
 def _round(load: PodLoad) -> PodLoad:

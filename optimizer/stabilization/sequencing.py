@@ -94,9 +94,11 @@ def sequence_steps(
     for entry in sorted(standings, key=lambda entry: (-entry.keeping_cost, entry.key)):
         while counts[entry.key] > entry.target_replicas:
             after = {**lasting, entry.key: max(lasting[entry.key] - 1, 0)}
-            left_per_s = compute_capacity_per_s(after, capacities, routing)
-            is_covered = left_per_s >= need_per_s * (1.0 - TOLERANCE_RATIO) and sum(after.values()) >= least_ready
-            if not is_covered:
+            # Those that are not ready may go first: then `kept` remain, which counts where the slowest in use decides.
+            kept = {other.key: min(other.lasting_replicas, counts[other.key]) for other in standings}
+            kept[entry.key] = min(entry.lasting_replicas, counts[entry.key] - 1)
+            left_per_s = min(compute_capacity_per_s(left, capacities, routing) for left in (after, kept))
+            if left_per_s < need_per_s * (1.0 - TOLERANCE_RATIO) or sum(after.values()) < least_ready:
                 break
             lasting = after
             counts[entry.key] -= 1
