@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from optimizer import InvalidInput
 from optimizer.domain import IterationLaw, IterationTable
-from optimizer.errors import InvalidInput
 
 LONGEST_MODEL_TOKENS = 131_072
 

@@ -155,7 +155,7 @@ def test_the_collector_reads_every_figure_of_the_vllm_page() -> None:
 
 
 def test_the_sglang_page_agrees_with_the_composed_one_where_the_names_did_not_change(data_dir: Path) -> None:
-    """That one is of 2025, with two ranks: ours has no rank, says whether requests stream, and has some other buckets."""
+    """That one is of 2025, with two ranks: ours has none, says whether requests stream, and has some other buckets."""
     composed = parse((data_dir / "samples" / "composed-sglang.prom").read_text())
     ours = parse(play_page("sglang")[1])
     common = ours.keys() & composed.keys()

@@ -12,8 +12,8 @@ from optimizer.simulation import EngineLimits, EngineRequest, NoisyStepTime, Tok
 LAW = IterationLaw(fixed_s=0.01, per_request_s=2e-4, per_context_token_s=3e-7, per_prompt_token_s=5e-5)
 TABLE = IterationTable(
     batches=(1.0, 100.0),
-    contexts_tokens=(100.0, 1000.0),
-    decode_s=((0.010, 0.012), (0.020, 0.040)),
+    contexts_tokens=(100.0, 4000.0),
+    decode_s=((0.012, 0.012), (0.020, 0.040)),
     prompts_tokens=(1000.0, 2000.0),
     prefill_s=(0.060, 0.120),
 )
@@ -25,10 +25,10 @@ def test_a_law_gives_its_sum() -> None:
 
 def test_a_request_on_a_measured_table_takes_the_measured_times() -> None:
     engine = TokenEngine(make_step_time(TABLE), EngineLimits(kv_capacity_tokens=100_000, max_batched_tokens=4096))
-    engine.submit(EngineRequest("r", 0.0, 1000, 2))
+    engine.submit(EngineRequest("r", 0.0, 2000, 2))
     [ended] = [event.ended for event in engine.advance(10.0) if event.ended]
-    assert ended.ttft_s == pytest.approx(0.060)
-    assert ended.itl_s == pytest.approx(0.012, rel=0.01)
+    assert ended.ttft_s == pytest.approx(0.120)
+    assert ended.itl_s == pytest.approx(0.012)
 
 
 def test_noise_keeps_the_mean_and_has_the_spread_asked_for() -> None:
