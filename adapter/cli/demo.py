@@ -1,4 +1,4 @@
-"""`variant-autoscaler demo`: an embedded fleet, traffic, and the autoscaler against it; and, hidden, the fleet alone."""
+"""`variant-autoscaler demo`: an embedded fleet, traffic, and the autoscaler against it; hidden, the fleet alone."""
 
 from __future__ import annotations
 
