@@ -1,0 +1,404 @@
+"""Fetching from real servers on loopback, good and bad: a body, or the reason why there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from adapter.collector.fetch import FetchedPage, PageFetcher, PageUnusable
+from adapter.collector.options import ScrapeOptions
+from optimizer.domain import Reason, ReasonCode
+from tests.builders import fake_servers
+from tests.builders.fake_servers import Answer, FakeServers, answer_with, respond
+from tests.builders.stepped_clock import SteppedClock, until
+
+PATIENT = ScrapeOptions(timeout_s=30.0)
+HASTY = ScrapeOptions(timeout_s=0.2)
+SHORT = ScrapeOptions(timeout_s=30.0, max_page_bytes=100_000)
+
+
+@asynccontextmanager
+async def fetching(options: ScrapeOptions, clock: SteppedClock) -> AsyncIterator[PageFetcher]:
+    async with PageFetcher(options, clock) as fetcher:
+        yield fetcher
+
+
+async def get_reason(url: str, clock: SteppedClock, options: ScrapeOptions = PATIENT) -> Reason:
+    async with fetching(options, clock) as fetcher:
+        with pytest.raises(PageUnusable) as failure:
+            await fetcher.fetch(url)
+    return failure.value.reason
+
+
+async def test_body_comes_as_sent_whatever_it_is_called(servers: FakeServers, clock: SteppedClock) -> None:
+    body = b"\x00vllm:x 1\n" * 10_000
+    for content_type in ("text/plain", "application/octet-stream", "application/openmetrics-text"):
+        pod = await servers.open(answer_with(body, content_type=content_type))
+        async with fetching(PATIENT, clock) as fetcher:
+            assert (await fetcher.fetch(pod.url + "/metrics")).body == body
+
+
+async def test_asks_for_plain_text_uncompressed_and_without_cookies(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open(answer_with(b"x 1\n", headers={"Set-Cookie": "a=b"}))
+    async with fetching(PATIENT, clock) as fetcher:
+        await fetcher.fetch(pod.url)
+        await fetcher.fetch(pod.url)
+    assert pod.requests[1].headers["Accept"] == "text/plain"
+    assert pod.requests[1].headers["Accept-Encoding"] == "identity"
+    assert "Cookie" not in pod.requests[1].headers
+
+
+async def test_compressed_body_is_understood_all_the_same(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open(answer_with(gzip.compress(b"x 1\n"), headers={"Content-Encoding": "gzip"}))
+    async with fetching(PATIENT, clock) as fetcher:
+        assert (await fetcher.fetch(pod.url)).body == b"x 1\n"
+
+
+async def test_compressed_body_is_measured_unpacked(servers: FakeServers, clock: SteppedClock) -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+    assert len(bomb) < SHORT.max_page_bytes
+    pod = await servers.open(answer_with(bomb, headers={"Content-Encoding": "gzip"}))
+    assert (await get_reason(pod.url, clock, SHORT)).code is ReasonCode.BAD_PAGE
+
+
+class WatchedClock(SteppedClock):
+    """Counts how often it was looked at."""
+
+    looks = 0
+
+    def now_s(self) -> float:
+        self.looks += 1
+        return super().now_s()
+
+
+async def test_page_is_of_the_moment_its_answer_began(servers: FakeServers) -> None:
+    clock, may_end = WatchedClock(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await may_end.wait()
+        await response.write(b"x ")
+        await response.write(b"1\n")
+        return response
+
+    pod = await servers.open(answer)
+    async with fetching(PATIENT, clock) as fetcher:
+        begun_s = clock.now_s()
+        task = asyncio.ensure_future(fetcher.fetch(pod.url))
+        await until(lambda: clock.looks == 2)
+        await clock.run_to(begun_s + 7.0)
+        may_end.set()
+        assert await task == FetchedPage(b"x 1\n", begun_s)
+
+
+@pytest.mark.parametrize(
+    "answer, code, words",
+    [
+        (fake_servers.answer_error, ReasonCode.SCRAPE_FAILED, "answered 500"),
+        (fake_servers.answer_reset, ReasonCode.SCRAPE_FAILED, "ServerDisconnectedError"),
+        (fake_servers.answer_broken_off, ReasonCode.SCRAPE_FAILED, "ClientPayloadError"),
+    ],
+)
+async def test_bad_answer_is_a_reason(
+    servers: FakeServers, clock: SteppedClock, answer: Answer, code: ReasonCode, words: str
+) -> None:
+    pod = await servers.open(answer)
+    reason = await get_reason(pod.url + "/metrics", clock)
+    assert reason.code is code
+    assert words in reason.message
+    assert pod.url in reason.message
+
+
+@pytest.mark.parametrize("answer", [fake_servers.answer_never, fake_servers.answer_dripping])
+async def test_slow_answer_is_given_up(servers: FakeServers, clock: SteppedClock, answer: Answer) -> None:
+    pod = await servers.open(answer)
+    reason = await get_reason(pod.url, clock, HASTY)
+    assert reason == Reason(ReasonCode.SCRAPE_TIMEOUT, f"{pod.url} took longer than 0.2 s")
+
+
+async def test_endless_body_is_given_up_at_its_limit(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open(fake_servers.answer_endless)
+    reason = await get_reason(pod.url, clock, SHORT)
+    assert reason == Reason(ReasonCode.BAD_PAGE, f"{pod.url} is longer than 100000 bytes")
+
+
+async def test_body_of_exactly_the_limit_is_taken(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open(answer_with(bytes(SHORT.max_page_bytes)))
+    async with fetching(SHORT, clock) as fetcher:
+        assert len((await fetcher.fetch(pod.url)).body) == SHORT.max_page_bytes
+
+
+async def test_nobody_there_is_a_reason(clock: SteppedClock) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    reason = await get_reason(f"http://127.0.0.1:{port}/metrics", clock)
+    assert reason.code is ReasonCode.SCRAPE_FAILED
+    assert "ClientConnectorError" in reason.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "metrics", "http://", "ftp://127.0.0.1/x", "http://127.0.0.1:99999/", "http://127.0.0.1:x/", "http://[1/"],
+)
+async def test_address_that_is_none_is_a_reason(clock: SteppedClock, url: str) -> None:
+    assert (await get_reason(url, clock)).code is ReasonCode.SCRAPE_FAILED
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1:x"])
+async def test_reason_shows_no_credentials(clock: SteppedClock, place: str) -> None:
+    reason = await get_reason(f"http://someone:secret@{place}/metrics", clock)
+    assert f"http://{place}/metrics" in reason.message
+    assert "secret" not in reason.message
+
+
+async def test_no_bytes_whatever_make_it_fail_otherwise(servers: FakeServers, clock: SteppedClock) -> None:
+    chance = random.Random(7)
+    answers = [_make_hostile_answer(chance) for _ in range(300)]
+    url = await servers.open_raw(*answers)
+    outcomes: set[object] = set()
+    async with fetching(SHORT, clock) as fetcher:
+        for _ in answers:
+            try:
+                outcomes.add(type(await fetcher.fetch(url, keep_alive=False)))
+            except PageUnusable as failure:
+                outcomes.add(failure.reason.code)
+    assert outcomes == {FetchedPage, ReasonCode.SCRAPE_FAILED, ReasonCode.BAD_PAGE}
+
+
+def _make_hostile_answer(chance: random.Random) -> bytes:
+    head = chance.choice(
+        [
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.1 200\r\n",
+            b"HTTP/9.9 200 OK\r\n",
+            b"HTTP/1.1 999 What\r\n",
+            b"HTTP/1.1 -1 What\r\n",
+            b"HTTP/1.1 302 Found\r\nLocation: http://[::\r\n",
+            b"HTTP/1.1 302 Found\r\nLocation: gopher://x\r\n",
+            b"HTTP/1.1 302 Found\r\n",
+            b"SSH-2.0-OpenSSH_9\r\n",
+            b"",
+        ]
+    )
+    headers = b"".join(
+        chance.choice(
+            [
+                b"Content-Length: 10\r\n",
+                b"Content-Length: -5\r\n",
+                b"Content-Length: 1e3\r\n",
+                b"Transfer-Encoding: chunked\r\n",
+                b"Transfer-Encoding: gzip, chunked\r\n",
+                b"Content-Encoding: gzip\r\n",
+                b"Content-Encoding: deflate\r\n",
+                b"Content-Type: \xff\xfe\r\n",
+                b"Set-Cookie: a=\x01; path\r\n",
+                b"X: " + b"y" * chance.choice([10, 10_000, 100_000]) + b"\r\n",
+                b"no colon\r\n",
+                b": empty\r\n",
+            ]
+        )
+        for _ in range(chance.randrange(4))
+    )
+    body = chance.choice([b"", b"x 1\n", chance.randbytes(50), b"5\r\nabcde\r\n0\r\n\r\n", b"zz\r\n", bytes(200_000)])
+    return head + headers + chance.choice([b"\r\n", b""]) + body
+
+
+# --- Redirects --------------------------------------------------------------------------------------------------------
+async def test_redirect_on_the_same_server_is_followed(servers: FakeServers, clock: SteppedClock) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/metrics":
+            return respond(b"", status=307, headers={"Location": "/metrics/"})
+        return respond(b"x 1\n")
+
+    pod = await servers.open(answer)
+    async with fetching(PATIENT, clock) as fetcher:
+        assert (await fetcher.fetch(pod.url + "/metrics")).body == b"x 1\n"
+
+
+async def test_redirect_to_another_server_is_not_followed(
+    servers: FakeServers, clock: SteppedClock, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("secret")
+    other = await servers.open()
+    pod = await servers.open(answer_with(b"", status=302, headers={"Location": other.url + "/metrics"}))
+    reason = await get_reason(pod.url, clock, replace(PATIENT, bearer_token_file=str(tmp_path / "token")))
+    assert reason == Reason(ReasonCode.SCRAPE_FAILED, f"{pod.url} redirects to {other.url}, which is not followed")
+    assert other.requests == []
+
+
+async def test_redirects_in_a_circle_end(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open(answer_with(b"", status=301, headers={"Location": "/x"}))
+    reason = await get_reason(pod.url + "/x", clock)
+    assert reason == Reason(ReasonCode.SCRAPE_FAILED, f"{pod.url}/x redirects more than 3 times")
+
+
+# --- Connections ------------------------------------------------------------------------------------------------------
+async def test_connection_is_kept_for_the_next_page(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open()
+    async with fetching(PATIENT, clock) as fetcher:
+        for _ in range(3):
+            await fetcher.fetch(pod.url)
+        assert len(set(pod.connections)) == 1
+        assert all("Connection" not in request.headers for request in pod.requests)
+
+
+async def test_connection_is_given_up_where_it_shall_not_be_kept(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open()
+    async with fetching(PATIENT, clock) as fetcher:
+        for _ in range(3):
+            await fetcher.fetch(pod.url, keep_alive=False)
+        assert len(set(pod.connections)) == 3
+
+
+async def test_connection_that_the_server_closed_meanwhile_is_replaced(
+    servers: FakeServers, clock: SteppedClock
+) -> None:
+    pod = await servers.open()
+    async with fetching(PATIENT, clock) as fetcher:
+        await fetcher.fetch(pod.url)
+        transport = pod.requests[0].transport
+        assert transport is not None
+        transport.close()  # as a server does that keeps idle connections for 5 s
+        assert (await fetcher.fetch(pod.url)).body
+
+
+# --- Token ------------------------------------------------------------------------------------------------------------
+async def test_token_is_sent_and_read_anew_each_time(servers: FakeServers, clock: SteppedClock, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    pod = await servers.open()
+    async with fetching(replace(PATIENT, bearer_token_file=str(file)), clock) as fetcher:
+        for token in ("first\n", " second "):
+            file.write_text(token)
+            await fetcher.fetch(pod.url)
+    assert [request.headers["Authorization"] for request in pod.requests] == ["Bearer first", "Bearer second"]
+
+
+async def test_no_token_is_sent_unasked(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open()
+    async with fetching(PATIENT, clock) as fetcher:
+        await fetcher.fetch(pod.url)
+    assert "Authorization" not in pod.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b"  \n", "is empty"),
+        (b"hush\xff", "is not UTF-8"),
+        (b"hush hush", "must hold one word"),
+        (b"hush\r\nX-Injected: 1", "must hold one word"),
+        ("huşh".encode(), "must hold one word"),
+    ],
+)
+async def test_token_that_cannot_be_sent_is_a_reason_and_stays_secret(
+    servers: FakeServers, clock: SteppedClock, tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    pod = await servers.open()
+    reason = await get_reason(pod.url, clock, replace(PATIENT, bearer_token_file=str(file)))
+    assert reason.code is ReasonCode.SCRAPE_FAILED
+    assert words in reason.message
+    assert str(file) in reason.message
+    assert "hush" not in reason.message
+    assert pod.requests == []
+
+
+async def test_folder_is_no_token(servers: FakeServers, clock: SteppedClock, tmp_path: Path) -> None:
+    pod = await servers.open()
+    reason = await get_reason(pod.url, clock, replace(PATIENT, bearer_token_file=str(tmp_path)))
+    assert "IsADirectoryError" in reason.message
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+async def secure_url(data_dir: Path) -> AsyncIterator[str]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(data_dir / "tls" / "server.pem", data_dir / "tls" / "server.key")
+    app = web.Application()
+    app.router.add_get("/metrics", answer_with(b"x 1\n"))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    yield f"https://127.0.0.1:{runner.addresses[0][1]}/metrics"
+    await runner.cleanup()
+
+
+async def test_server_is_trusted_by_our_authorities(secure_url: str, clock: SteppedClock, data_dir: Path) -> None:
+    async with fetching(replace(PATIENT, ca_file=str(data_dir / "tls" / "server.pem")), clock) as fetcher:
+        assert (await fetcher.fetch(secure_url)).body == b"x 1\n"
+
+
+async def test_unknown_server_is_refused(secure_url: str, clock: SteppedClock, data_dir: Path) -> None:
+    for options in (PATIENT, replace(PATIENT, ca_file=str(data_dir / "tls" / "other.pem"))):
+        reason = await get_reason(secure_url, clock, options)
+        assert reason.code is ReasonCode.SCRAPE_FAILED
+        assert "ClientConnectorCertificateError" in reason.message
+
+
+async def test_any_server_is_trusted_on_demand(secure_url: str, clock: SteppedClock) -> None:
+    async with fetching(replace(PATIENT, insecure_tls=True), clock) as fetcher:
+        assert (await fetcher.fetch(secure_url)).body == b"x 1\n"
+
+
+async def test_authorities_are_looked_at_anew(
+    secure_url: str, clock: SteppedClock, data_dir: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_bytes((data_dir / "tls" / "other.pem").read_bytes())
+    async with fetching(replace(PATIENT, ca_file=str(file)), clock) as fetcher:
+        with pytest.raises(PageUnusable, match="Certificate"):
+            await fetcher.fetch(secure_url)
+        file.write_bytes((data_dir / "tls" / "server.pem").read_bytes() + b"\n")
+        assert (await fetcher.fetch(secure_url)).body == b"x 1\n"
+        file.unlink()
+        with pytest.raises(PageUnusable, match="No such file"):
+            await fetcher.fetch(secure_url)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a certificate"])
+async def test_authorities_that_cannot_be_used_are_told_at_once(
+    clock: SteppedClock, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    bad = replace(PATIENT, ca_file=str(file))
+    with pytest.raises(OSError, match=str(file)):
+        await PageFetcher(bad, clock).__aenter__()
+    async with fetching(PATIENT, clock) as fetcher:
+        with pytest.raises(OSError, match=str(file)):
+            fetcher.reconfigure(bad)
+
+
+async def test_plain_pages_do_not_need_authorities(servers: FakeServers, clock: SteppedClock, data_dir: Path) -> None:
+    pod = await servers.open()
+    async with fetching(replace(PATIENT, ca_file=str(data_dir / "tls" / "other.pem")), clock) as fetcher:
+        assert (await fetcher.fetch(pod.url)).body
+
+
+# --- Changing ---------------------------------------------------------------------------------------------------------
+async def test_new_options_hold_from_the_next_page_on(servers: FakeServers, clock: SteppedClock) -> None:
+    pod = await servers.open()
+    async with fetching(PATIENT, clock) as fetcher:
+        assert (await fetcher.fetch(pod.url)).body
+        fetcher.reconfigure(replace(PATIENT, max_page_bytes=1000))
+        with pytest.raises(PageUnusable, match="longer than 1000 bytes"):
+            await fetcher.fetch(pod.url)
+        fetcher.reconfigure(PATIENT)
+        assert (await fetcher.fetch(pod.url)).body
