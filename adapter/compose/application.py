@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -161,6 +162,8 @@ async def _listen(stack: AsyncExitStack, name: str, app: web.Application, where:
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as cause:
-        raise Refused(f"{name}: cannot listen on {host}:{port}: {cause.strerror or cause}") from cause
+        # What could not be resolved has a negative number, and its own text.
+        why = os.strerror(cause.errno) if cause.errno is not None and cause.errno > 0 else cause.strerror
+        raise Refused(f"{name}: cannot listen on {host}:{port}: {why}") from cause
     bound_host, bound_port = runner.addresses[0][:2]
     return f"http://[{bound_host}]:{bound_port}" if ":" in bound_host else f"http://{bound_host}:{bound_port}"
