@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import ClientConnectionResetError, web
@@ -46,14 +47,15 @@ class Exchange:
         return self._text.whole(await self._ended)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Send the answer to `request` as it comes; return when it is complete."""
+        """Send the answer to `request` as it comes; return when it is complete, or its client is gone."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-        await response.prepare(request)
-        await response.write(b"")  # the head goes out at once, as from a real engine, and not with the first token
-        self._response, self._transport = response, request.transport
-        ended = await self._ended
-        self._response = None
-        await response.write_eof(self._text.end(ended, self._tokens))
+        with suppress(ClientConnectionResetError):
+            await response.prepare(request)
+            await response.write(b"")  # the head goes out at once, as from a real engine, and not with the first token
+            self._response, self._transport = response, request.transport
+            ended = await self._ended
+            self._response = None
+            await response.write_eof(self._text.end(ended, self._tokens))
         return response
 
     async def take(self, event: EngineEvent) -> None:

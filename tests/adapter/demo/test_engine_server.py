@@ -10,11 +10,15 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapter.clock import ScaledClock
 from adapter.collector.read_page import read_page
+from adapter.demo.completion import CompletionText
 from adapter.demo.engine_server import EngineServer, EngineSettings
+from adapter.demo.exchange import Exchange
 from optimizer.demand import compute_window
 from optimizer.domain import DemandSource, IterationLaw, PodKey
 from optimizer.errors import InvalidInput
@@ -263,6 +267,44 @@ async def test_a_client_that_leaves_before_a_whole_answer_is_noticed_too(make_be
     assert sum_samples(page, "http_requests_total", status="2xx") == 1
     assert sum_samples(page, "vllm:request_success_total") == 0
     assert [ended.outcome for ended in bench.ended] == [RequestOutcome.LEFT]
+
+
+async def test_a_client_gone_before_its_answer_begins_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    answered = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        response = await Exchange(CompletionText("cmpl-1", "m", 0), 0.0, is_streaming=True).stream(request)
+        answered.set()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await session.get(server.make_url("/"))
+        await answered.wait()
+    assert caplog.records == []
+
+
+async def test_a_broken_run_is_reported_to_clients_and_when_it_stops() -> None:
+    def break_down(_: object) -> None:
+        raise RuntimeError("broken")
+
+    server = EngineServer(
+        EngineSettings("m", IterationLaw(1e-4, 0.0, 0.0, 0.0), 1000), ScaledClock.starting_now(), on_end=break_down
+    )
+    await server.start()
+    body = {"prompt": "a", "max_tokens": 3, "stream": True}
+    async with aiohttp.ClientSession() as session, session.post(f"{server.url}/v1/completions", json=body) as first:
+        await first.content.readany()
+        statuses = {first.status}
+        while 500 not in statuses:  # the run breaks at its third token
+            async with session.post(f"{server.url}/v1/completions", json=body) as other:
+                statuses.add(other.status)
+    with pytest.raises(RuntimeError, match="broken"):
+        await server.stop()
 
 
 async def test_a_client_that_does_not_read_holds_up_nobody(make_bench: Callable[..., Any]) -> None:
