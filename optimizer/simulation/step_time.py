@@ -1,4 +1,4 @@
-"""How long the iterations of a token engine take: by a performance model, with seeded noise on top. Nothing is measured."""
+"""How long iterations of a token engine take: by a performance model, with seeded noise on top. Nothing is measured."""
 
 from __future__ import annotations
 
