@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import json
-import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 
@@ -16,10 +12,11 @@ from adapter.errors import Refused
 from adapter.inventory import Inventory
 from adapter.state_store import MemoryStateStore
 from adapter.store import DecisionStore
-from adapter.telemetry import Telemetry, configure_logging
+from adapter.telemetry import Telemetry
 from optimizer import Outcome, State
 from optimizer.domain import DecisionSettings, FleetSnapshot, ModelDecision, Reason, ReasonCode, Settings, WorkloadRef
 from optimizer.state import FleetState
+from tests.builders.captured_log import CapturedLog, capture_log
 from tests.builders.decisions import ManualClock, make_model_decision, make_variant_decision
 
 START_S = 1000.0
@@ -194,12 +191,12 @@ class FakeFullDisk(MemoryStateStore):
         raise Refused("disk full")
 
 
-async def test_a_state_that_cannot_be_kept_does_not_fail_the_pass(stream: io.StringIO) -> None:
+async def test_a_state_that_cannot_be_kept_does_not_fail_the_pass(log: CapturedLog) -> None:
     world, store = FakeWorld(replicas=7), DecisionStore()
     controller = Controller(world, world.decide, store, states=FakeFullDisk(), clock=world.clock, telemetry=Telemetry())
     await controller.run_pass()
     assert _get_replicas(store) == [7]
-    assert [line["error"] for line in _read_log(stream, "state_not_kept")] == ["disk full"]
+    assert [line["error"] for line in log.read("state_not_kept")] == ["disk full"]
 
 
 class FakeLostState(MemoryStateStore):
@@ -209,34 +206,22 @@ class FakeLostState(MemoryStateStore):
         return State(), (Reason(ReasonCode.STATE_LOST, "file broken"),)
 
 
-def test_a_lost_state_is_told_at_the_start(stream: io.StringIO) -> None:
+def test_a_lost_state_is_told_at_the_start(log: CapturedLog) -> None:
     world = FakeWorld()
     Controller(world, world.decide, DecisionStore(), states=FakeLostState(), clock=world.clock, telemetry=Telemetry())
-    assert [line["reason"] for line in _read_log(stream, "state_lost")] == ["StateLost: file broken"]
+    assert [line["reason"] for line in log.read("state_lost")] == ["StateLost: file broken"]
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """Yield the text that the log is written to."""
-    root, text = logging.getLogger(), io.StringIO()
-    handlers, level = root.handlers[:], root.level
-    configure_logging("info", text)
-    yield text
-    root.handlers[:] = handlers
-    root.setLevel(level)
+def log() -> Iterator[CapturedLog]:
+    """Yield the log."""
+    with capture_log() as captured:
+        yield captured
 
 
-def _read_log(stream: io.StringIO, event: str) -> list[dict[str, Any]]:
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
-
-    lines = [json.loads(line, parse_constant=refuse) for line in stream.getvalue().splitlines()]
-    return [line for line in lines if line["event"] == event]
-
-
-async def test_every_cycle_leaves_one_valid_json_line_with_its_figures(stream: io.StringIO) -> None:
+async def test_every_cycle_leaves_one_valid_json_line_with_its_figures(log: CapturedLog) -> None:
     await _make_controller(FakeWorld(replicas=4), DecisionStore()).run_pass()
-    (line,) = _read_log(stream, "cycle")
+    (line,) = log.read("cycle")
     decision = _make_decision(4, START_S)
     assert (line["now_s"], line["cost_per_hour"]) == (START_S, decision.cost_per_hour)
     assert line["duration_s"] >= line["collect_s"] >= 0
@@ -255,18 +240,18 @@ async def test_every_cycle_leaves_one_valid_json_line_with_its_figures(stream: i
     ]
 
 
-async def test_what_is_not_known_is_null_in_the_log(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_not_known_is_null_in_the_log(log: CapturedLog, monkeypatch: pytest.MonkeyPatch) -> None:
     world = FakeWorld()
     unknown = replace(_make_decision(1, START_S), coverage_ratio=None, utilization_ratio=math.inf, need_per_s=None)
     monkeypatch.setattr(world, "decide", lambda *_: Outcome((unknown,), State()))
     await _make_controller(world, DecisionStore()).run_pass()
-    (line,) = _read_log(stream, "cycle")
+    (line,) = log.read("cycle")
     model = line["models"][0]
     assert (model["coverage_ratio"], model["utilization_ratio"], model["need_per_s"]) == (None, None, None)
 
 
-async def test_a_failed_pass_says_what_failed(stream: io.StringIO) -> None:
+async def test_a_failed_pass_says_what_failed(log: CapturedLog) -> None:
     await _run_until(FakeWorld(failing={"decide"}), DecisionStore(), START_S + 10)
-    (line,) = _read_log(stream, "pass_failed")
+    (line,) = log.read("pass_failed")
     assert line["error"] == "RuntimeError: decide failed"
     assert "Traceback" in line["exception"]
