@@ -93,6 +93,8 @@ def answer_with(
     return answer
 
 
+_CUT_PAGE = PodPage()
+
 answer_error = answer_with(b"boom", status=500)
 answer_html = answer_with(b"<!doctype html><html><body>Sign in</body></html>", content_type="text/html")
 answer_garbage = answer_with(bytes(range(256)) * 64, content_type="application/octet-stream")
@@ -116,6 +118,11 @@ async def answer_broken_off(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.close()
     return response
+
+
+async def answer_cut(_request: web.Request) -> web.StreamResponse:
+    """Answer with a page that ends too early, as if that were all of it; never with the same twice."""
+    return respond(_CUT_PAGE.render()[:30_000])
 
 
 async def answer_dripping(request: web.Request) -> web.StreamResponse:

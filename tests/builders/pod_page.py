@@ -17,6 +17,8 @@ _MOVING = {
     "running": r'vllm:num_requests_running\{engine="0",model_name="tiny-llama"\} ',
     "waiting": r'vllm:num_requests_waiting\{engine="0",model_name="tiny-llama"\} ',
     "awake": r'vllm:engine_sleep_state\{engine="0",model_name="tiny-llama",sleep_state="awake"\} ',
+    "begun": r'vllm:time_to_first_token_seconds_count\{engine="0",model_name="tiny-llama"\} ',
+    "begun_in_any_time": r'vllm:time_to_first_token_seconds_bucket\{engine="0",le="\+Inf",model_name="tiny-llama"\} ',
     "cpu_s": "process_cpu_seconds_total ",
     "start_s": "process_start_time_seconds ",
 }
@@ -24,7 +26,7 @@ _MOVING = {
 
 @dataclass(slots=True)
 class PodPage:
-    """The page of one server; `serve` moves what a request moves.
+    """The page of one server; `serve` moves it as requests do.
 
     Only what arrivals are counted from moves, and what tells a living server from a frozen page.
     """
@@ -58,6 +60,8 @@ class PodPage:
             "running": self.running,
             "waiting": self.waiting,
             "awake": self.awake,
+            "begun": self.answered + self.running,
+            "begun_in_any_time": self.answered + self.running,
             "cpu_s": round(self.cpu_s, 2),
             "start_s": self.start_s,
         }
