@@ -1,4 +1,4 @@
-"""What was seen of the traffic lately, per variant and LLM: rates, lengths, latencies, for people to read. Data only."""
+"""What was seen of the traffic lately, per variant and LLM: rates, lengths, latencies, for people. Data only."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def to_rules(policies: list[list[Any]], tolerance_ratio: float) -> ScalingRules:
 
 
 def to_spec(given: dict[str, Any]) -> HpaSpec:
-    amount = given.get("target_average_value", given.get("target_value"))
+    amount = given["target_average_value" if "target_average_value" in given else "target_value"]
     up = given.get("tolerance_scale_up", given["tolerance"])
     down = given.get("tolerance_scale_down", given["tolerance"])
     written = given.get("behavior", {"scale_up": [["Pods", 2**31]], "scale_down": [["Percent", 100]]})
