@@ -44,7 +44,7 @@ class ListOf(Generic[T]):
 
     def describe(self) -> str:
         """Return what the items are."""
-        return f"list of {self.item.describe()}"
+        return f"list; each: {self.item.describe()}"
 
     def to_schema(self) -> Schema:
         """Return the schema."""
@@ -60,6 +60,7 @@ class MapOf(Generic[T]):
     """Values of one kind by name."""
 
     item: Kind[T]
+    at_least: int = 0
     suffix: str = ""
 
     @property
@@ -72,6 +73,8 @@ class MapOf(Generic[T]):
         if not isinstance(value, Mapping):
             findings.refuse(path, "a mapping of names", value)
             return {}
+        if len(value) < self.at_least:
+            findings.refuse(path, f"a mapping of at least {self.at_least}", f"{len(value)} entries")
         return {str(name): self.item.read(entry, join_key(path, str(name)), findings) for name, entry in value.items()}
 
     def render(self, value: Mapping[str, T]) -> object:
@@ -80,11 +83,12 @@ class MapOf(Generic[T]):
 
     def describe(self) -> str:
         """Return what the entries are."""
-        return f"name: {self.item.describe()}"
+        return f"by name; each: {self.item.describe()}"
 
     def to_schema(self) -> Schema:
         """Return the schema."""
-        return {"type": "object", "additionalProperties": self.item.to_schema()}
+        least = {"minProperties": self.at_least} if self.at_least else {}
+        return {"type": "object", "additionalProperties": self.item.to_schema(), **least}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ A smallest file is [examples/minimal.yaml](../examples/minimal.yaml), a larger o
 **Values.** Durations carry their unit: `250ms`, `30s`, `5m`, `1h30m` (also `us`, `ns`, `d`). Sizes are bytes, `16Mi` or
 `80Gi`. Ratios are plain numbers, `0.9` rather than `90%`. A key whose name ends in a unit (`cost_per_hour`,
 `input_tokens`) takes a plain number. A key without a value means its default. Unknown and repeated keys are refused.
+Why a default is what it is stands in *italics*.
 """
 
 
@@ -66,7 +67,7 @@ def _render_table(path: str, section: Section[Any]) -> str:
     for option in iterate_options(section.record):
         inner, below = _find_section(option.kind, f"{path}.{option.key}" if path else option.key)
         shown = _escape(option.kind.describe()) if inner is None else f"[{below}](#{_to_anchor(below)})"
-        meaning = _escape(" ".join(part for part in (option.meaning, option.why) if part))
+        meaning = _escape(option.meaning + (f" *{option.why}*" if option.why else ""))
         lines.append(f"| `{option.key}` | {shown} | {_render_default(option, inner)} | {meaning} |")
     return "\n".join(lines) + "\n"
 

@@ -45,7 +45,7 @@ class CollectionConfig:
     timeout_s: float = option(
         duration(above=0),
         default=5.0,
-        meaning="Longest time for one page, in wall time; at most one decision period.",
+        meaning="Longest time for one page, connection included, in wall time.",
         why="A page takes about 20 ms, and more than 1 s when the server is busy.",
     )
     jitter_s: float = option(

@@ -41,13 +41,13 @@ class Configuration:
         Section(StateConfig), default=StateConfig(), meaning="Where the memory of deciding is kept."
     )
     accelerators: Mapping[str, AcceleratorConfig] = required(
-        MapOf(Section(AcceleratorConfig)), meaning="Accelerator types by name, such as H100."
+        MapOf(Section(AcceleratorConfig), at_least=1), meaning="Accelerator types by name, such as H100."
     )
     limits: tuple[LimitConfig, ...] = option(
         ListOf(Section(LimitConfig)), default=(), meaning="Bounds that all plans together keep."
     )
     service_classes: Mapping[str, ServiceClassConfig] = required(
-        MapOf(Section(ServiceClassConfig)), meaning="Promises by name, such as interactive."
+        MapOf(Section(ServiceClassConfig), at_least=1), meaning="Promises by name, such as interactive."
     )
     models: tuple[ModelConfig, ...] = required(
         ListOf(Section(ModelConfig), at_least=1), meaning="The LLMs that are served."

@@ -42,7 +42,7 @@ def _is_of_type(value: object, name: str) -> bool:
 def _find_faults(value: Any, schema: Data, path: str = "") -> Iterator[str]:
     """Yield the paths that `schema` refuses; knows the keywords our schema uses, and refuses others."""
     known = {"$schema", "title", "description", "default", "type", "properties", "required", "additionalProperties"}
-    known |= {"items", "minItems", "anyOf", "enum", "const", "pattern"}
+    known |= {"items", "minItems", "minProperties", "anyOf", "enum", "const", "pattern"}
     known |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
     assert set(schema) <= known, f"unknown keywords {set(schema) - known}"
     if "anyOf" in schema and all(list(_find_faults(value, branch, path)) for branch in schema["anyOf"]):
@@ -76,6 +76,8 @@ def _find_number_faults(value: float, schema: Data, path: str) -> Iterator[str]:
 
 def _find_object_faults(value: Data, schema: Data, path: str) -> Iterator[str]:
     properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+    if len(value) < schema.get("minProperties", 0):
+        yield f"{path} is too small"
     yield from (f"{path}.{key} is missing" for key in schema.get("required", []) if key not in value)
     for key, entry in value.items():
         if key in properties:
@@ -116,6 +118,7 @@ SPOILS: dict[str, Callable[[Data], object]] = {
     "unknown choice": lambda d: d["models"][0].update(routing="wieghted"),
     "negative count": lambda d: d["models"][0].update(min_replicas=-1),
     "no models": lambda d: d.update(models=[]),
+    "no accelerators": lambda d: d.update(accelerators={}),
     "address that is none": lambda d: d["models"][0]["variants"][0].update(pods=["10.0.0.1"]),
     "namespace in capitals": lambda d: d["models"][0].update(namespace="Chat"),
     "flag as a word": lambda d: d.update(collection={"tls": {"skip_verification": "yes"}}),

@@ -255,6 +255,10 @@ CASES: dict[str, tuple[Spoil, str]] = {
     ),
     # lists
     "no models": (lambda d: d.update(models=[]), "models must be a list of at least 1, got 0 items"),
+    "no accelerators": (
+        lambda d: d.update(accelerators={}),
+        "accelerators must be a mapping of at least 1, got 0 entries",
+    ),
     "no roles": (
         lambda d: _variant(d).update(roles=[]),
         "models[0].variants[0].roles must be a list of at least 1, got 0 items",
