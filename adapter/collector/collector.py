@@ -68,6 +68,7 @@ class Collector:
         """
         variants = self._roster.list_variants(inventory, settings, self._options.pages, self._clock.now_s())
         pods = [pod for variant in variants.values() for pod in variant.pods if pod.has_page]
+        pods.sort(key=lambda pod: pod.history.reason is not None)
         self._gateways = self._list_gateways(settings)
         keep_alive = len(pods) <= self._options.scrape.concurrency  # else idle connections could use up all files
         async with asyncio.TaskGroup() as group:
