@@ -39,7 +39,7 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _OutputClass:
-    """Per output length above one token: decode iterations, mean ITL and its variance, shares of all requests."""
+    """Per output length of two tokens or more: decode iterations, mean ITL and its variance, shares of all requests."""
 
     iterations: FloatArray
     itl_mean_s: FloatArray
@@ -97,7 +97,7 @@ def _describe_outputs(
     iteration: IterationTime, mix: RequestMix, limits: ReplicaLimits, point: OperatingPoint
 ) -> tuple[_OutputClass, float]:
     """Return the distribution of the ITL per output length, and the time of a lone iteration [s]."""
-    several = mix.outputs.points_tokens > 1.0
+    several = mix.outputs.points_tokens >= 1.5
     iterations = mix.outputs.points_tokens[several] - 1.0
     decode_s, free = point.decode_s, 1.0 - point.prompt_share_ratio
     lone_s = min(iteration.compute_iteration_s(1.0, mix.context_tokens), decode_s)
@@ -108,7 +108,7 @@ def _describe_outputs(
     duration_s = iterations * mean_s
     met = point.rate_per_s * mix.mean_square_work_s2 * (point.ttft_s + duration_s) / (iterations * free) ** 2
     met = np.minimum(met, delay_s * (longest_s - delay_s))
-    growth_s = max(decode_s - iteration.compute_iteration_s(0.0, 0.0), 0.0)
+    growth_s = decode_s - lone_s
     reverting = 1.0 - growth_s / decode_s
     typical_s = mix.decode_iterations * point.itl_s
     batch = growth_s**2 / max(point.decoding_requests, _TINY) * mix.context_square_ratio / reverting

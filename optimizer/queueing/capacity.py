@@ -34,6 +34,7 @@ from optimizer.queueing.attainment import (
 from optimizer.queueing.fluid import BatchBound, ReplicaLimits, compute_batch_bound, compute_fluid_rate_per_s
 from optimizer.queueing.mix import RequestMix, make_mix
 from optimizer.queueing.operating_point import OperatingPoint, solve_operating_point
+from optimizer.queueing.room import find_crowded
 
 _HALVINGS = 16
 _LONE_RATIO = 1e-6  # share of the largest rate at which a request is alone
@@ -144,6 +145,8 @@ class _Replica:
         point = self.solve_point(rate_per_s)
         if point is None:
             return self.bound.binding if rate_per_s * self.mix.mean_work_s < 1.0 else "time"
+        if crowded := find_crowded(self.iteration, self.mix, self.limits, point):
+            return crowded
         broken = (slo for _, slo in self.promises if self.compute_attainment(point, slo) < slo.percentile / 100.0)
         return next((slo.quantity.value for slo in broken), "")
 
@@ -177,7 +180,7 @@ def _estimate(
     iteration = to_iteration_time(profile)
     assert iteration is not None
     mix = make_mix(workload, iteration)
-    bound = compute_batch_bound(iteration, mix, limits)
+    bound = compute_batch_bound(mix, limits)
     if bound.requests <= 0.0:
         message = f"{limits.kv_capacity_tokens:.0f} tokens of KV cache hold no request of {mix.held_tokens:.0f} tokens"
         return _refuse(profile, bound.binding, Reason(ReasonCode.LIMIT_BINDS, message))

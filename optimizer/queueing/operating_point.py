@@ -73,7 +73,7 @@ def solve_operating_point(
 
     if rate_per_s * mix.mean_work_s >= 1.0 or not compute_excess(max_decoding) <= 0.0:
         return None
-    decoding = float(brentq(compute_excess, 0.0, max_decoding, xtol=_TOLERANCE * max_decoding, rtol=_TOLERANCE))
+    decoding = float(brentq(compute_excess, 0.0, max_decoding, xtol=1e-12, rtol=_TOLERANCE))
     return _compute_point(iteration, mix, limits, decoding, rate_per_s)
 
 
