@@ -13,8 +13,8 @@ from optimizer.domain import PodKey
 
 HALF_LIFE_S = 60.0
 """Time after which an arrival counts half [s]: about 90 s of traffic speak."""
-DOUBT_HALF_LIFE_S = 600.0
-"""Half-life of the share of a pod that fell silent against expectation [s]: believed after a quarter of an hour."""
+DOUBT_HALF_LIFE_S = 3600.0
+"""Half-life of the share of a pod that fell silent against expectation [s]: believed after hours."""
 KEPT_PODS = 200
 """Most pods remembered; those with the most load, so that the state stays small."""
 FORGOTTEN_BELOW_S = 0.5
