@@ -26,6 +26,7 @@ from optimizer.domain import (
 )
 
 _LIVING_SIGN = b"\nprocess_cpu_seconds_total "  # a server that answers at all spends time doing so
+_ENDS = (b"\n", b"# EOF")
 _UNUSABLE = frozenset({ReasonCode.FROZEN, ReasonCode.BAD_PAGE, ReasonCode.METRIC_MISSING, ReasonCode.STALE})
 """Of the reasons why a page closes no window, those that speak against the page."""
 
@@ -75,6 +76,9 @@ class PodHistory:
     def take_page(self, body: bytes, time_s: float) -> None:
         """Take the page `body`, of `time_s` [s]."""
         self.answered_s = time_s
+        if self.reading is None and not body.endswith(_ENDS):  # what was cut off would look like arrivals later
+            self.miss_page(Reason(ReasonCode.BAD_PAGE, f"{self.pod.name}: the page was cut off"), time_s)
+            return
         try:
             readings = read_page(body, self.options.engine, self.pod, time_s)
         except BadDocument as problem:
