@@ -1,23 +1,88 @@
-"""Puts the cost and attainment of our mix beside what else could have served the demand that really arrived."""
+"""Puts the bill and attainment of a demo beside what else could have served the demand that really arrived."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from adapter.demo.options import FleetPlan
-from adapter.demo.summary import SummaryLine, summarize_attainment
+from adapter.demo.demand_record import to_demand_record
+from adapter.demo.summary import SummaryLine
+from optimizer import Bill, ModelEvidence, ReplayOptions, gather_evidence
+from optimizer.domain import ModelKey, Settings
+
+Document = dict[str, Any]
 
 
-def compare(plan: FleetPlan, report: dict[str, Any]) -> list[SummaryLine]:
-    """Return our mix, then the baselines over the same demand.
+def compare(report: Document, settings: Settings, hpa_sync_s: float) -> list[SummaryLine]:
+    """Return our mix as it was measured, then our mix and the baselines over the same demand.
 
     Parameters
     ----------
-    plan
-        What was played.
     report
         What the fleet said at its end.
+    settings
+        What was decided with.
+    hpa_sync_s
+        Time between two looks of the stand-in HPA [s].
     """
-    judged, met = summarize_attainment(report)
-    attained = met / judged if judged else None
-    return [SummaryLine("our mix", report["cost"], attained, "measured: replicas from creation to deletion")]
+    real = to_real_bills(report)
+    requests = _count_requests(report)
+    measured = _add_up(requests, real)
+    lines = [SummaryLine("our mix, measured", measured.cost, measured.attainment_ratio, "replicas as they really ran")]
+    record = to_demand_record(report, settings.decision.period_s)
+    evidence = gather_evidence(record, settings, real, ReplayOptions(sync_s=hpa_sync_s)) if record else ()
+    if evidence:
+        lines.extend(_describe(evidence, requests))
+    return lines
+
+
+def to_real_bills(report: Document) -> dict[ModelKey, Bill]:
+    """Return measured cost and attainment of every LLM of `report`."""
+    bills = {}
+    for model, missed in zip(report["models"], report["open_missed"], strict=True):
+        judged, met = model["total"]
+        owned = [w for w in report["workloads"] if _get_key(w) == _get_key(model)]
+        ratio = met / (judged + missed) if judged + missed else 1.0
+        bills[_get_key(model)] = Bill(sum(workload["cost"] for workload in owned), ratio)
+    return bills
+
+
+def _describe(evidence: Sequence[ModelEvidence], requests: dict[ModelKey, int]) -> list[SummaryLine]:
+    ours = _add_up(requests, {entry.key: entry.ours for entry in evidence})
+    lines = [SummaryLine("our mix, replayed", ours.cost, ours.attainment_ratio, "the same decisions on a fluid fleet")]
+    for name, note, chosen in (
+        (
+            "like for like: best single variant each",
+            "the same decisions restricted to",
+            {entry.key: entry.best_like_for_like for entry in evidence},
+        ),
+        (
+            "homogeneous in hindsight (a bound)",
+            "free switching, 100 % attainment assumed:",
+            {entry.key: entry.homogeneous for entry in evidence},
+        ),
+        ("static peak", "sized for the peak, never changed:", {entry.key: entry.static_peak for entry in evidence}),
+    ):
+        bill = _add_up(requests, {key: Bill(line.cost, line.attainment_ratio) for key, line in chosen.items()})
+        variants = ", ".join(line.variant or "none can" for line in chosen.values())
+        cost = bill.cost if math.isfinite(bill.cost) else None
+        saving = 1.0 - ours.cost / cost if cost else None
+        lines.append(SummaryLine(name, cost, bill.attainment_ratio, f"{note} {variants}", saving))
+    return lines
+
+
+def _add_up(requests: dict[ModelKey, int], bills: dict[ModelKey, Bill]) -> Bill:
+    """Return the bill of all LLMs together; attainment weighs each by its requests."""
+    total = sum(requests[key] for key in bills)
+    met = sum(requests[key] * bill.attainment_ratio for key, bill in bills.items())
+    return Bill(sum(bill.cost for bill in bills.values()), met / total if total else 1.0)
+
+
+def _count_requests(report: Document) -> dict[ModelKey, int]:
+    counts = zip(report["models"], report["open_missed"], strict=True)
+    return {_get_key(model): model["total"][0] + missed for model, missed in counts}
+
+
+def _get_key(document: Document) -> ModelKey:
+    return ModelKey(document["namespace"], document["model_id"])

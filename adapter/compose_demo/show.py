@@ -49,12 +49,12 @@ async def run_demo(options: DemoOptions, screen: Screen, json_file: Path | None 
             async with aiohttp.ClientSession() as session, open_stage(plan, session, stopped) as stage:
                 screen.say("\n".join(_describe_places(stage, plan)))
                 await _watch(stage, plan, session, screen, stopped)
-                report = await fetch_document(session, stage.fleet_url + "/report")
+                report, settings = await fetch_document(session, stage.fleet_url + "/report"), stage.settings
         except StoppedEarly:
             screen.say("stopped before it began")
             return
         screen.say("comparing with what else could have served this demand ...")
-        lines = compare(plan, report)
+        lines = compare(report, settings, options.hpa_sync_s)
         screen.say("\n".join(render_summary(report, lines, options.speed)))
     if json_file is not None:
         json_file.write_text(json.dumps(to_json(report, lines), indent=2) + "\n", encoding="utf-8")
@@ -73,7 +73,7 @@ async def _watch(
             late = render_lateness(status, plan.options.speed)
             if late is not None and not was_behind:
                 screen.say(f"note: {late}")
-            was_behind = late is not None
+                was_behind = True
             has_decision = bool(decisions and decisions["models"])
             if read_wall_s() - shown_s >= (_LIVE_S if screen.is_live else _PLAIN_S) or has_decision != decided:
                 screen.refresh(render_table(status, decisions, screen.width))

@@ -15,12 +15,14 @@ from typing import TypeVar
 import aiohttp
 
 from adapter.compose_demo.fleet_process import build_models, build_settings
+from adapter.config.load import load_configuration
 from adapter.demo.children import Child
 from adapter.demo.configuration_text import Surroundings, render_configuration
 from adapter.demo.options import FleetPlan, encode_plan
 from adapter.demo.ports import choose_port
 from adapter.demo.watching import post_document, wait_until_up
 from adapter.errors import BadDocument, Unreachable
+from optimizer.domain import Settings
 
 T = TypeVar("T")
 
@@ -45,6 +47,8 @@ class Stage:
         Where they answer.
     folder
         Holds configuration and logs while it runs.
+    settings
+        What is decided with, as the configuration tells it.
     """
 
     fleet: Child
@@ -54,6 +58,7 @@ class Stage:
     pages_url: str
     api_url: str
     folder: Path
+    settings: Settings
 
     def check_alive(self) -> None:
         """Raise Unreachable when one of the processes is gone."""
@@ -103,8 +108,16 @@ async def _start(
     children.append(adapter)
     pages_url = f"http://127.0.0.1:{page_port}"
     await _await_up(wait_until_up(session, pages_url + "/livez"), adapter, stopped)
-    api_url = f"http://127.0.0.1:{api_port}"
-    return Stage(fleet, adapter, addresses["fleet_url"], addresses["router_url"], pages_url, api_url, folder)
+    return Stage(
+        fleet=fleet,
+        adapter=adapter,
+        fleet_url=addresses["fleet_url"],
+        router_url=addresses["router_url"],
+        pages_url=pages_url,
+        api_url=f"http://127.0.0.1:{api_port}",
+        folder=folder,
+        settings=load_configuration(config_file).settings,
+    )
 
 
 def _render_configuration(plan: FleetPlan, addresses: dict[str, str], page_port: int, api_port: int) -> str:

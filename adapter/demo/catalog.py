@@ -55,8 +55,8 @@ _SHEETS: Mapping[str, _ModelSheet] = {
     "llama-70b": _ModelSheet(
         model_id="meta-llama/Llama-3.1-70B-Instruct",
         ttft_s=3.0,
-        itl_s=0.060,
-        trace_share_ratio=0.45,
+        itl_s=0.080,
+        trace_share_ratio=0.35,
         variants=(
             _VariantSheet("a100-tp4", "A100", SetUp("a100_sxm", "70B", 4, "bfloat16")),
             _VariantSheet("rtx6000-tp4", "RTX-PRO-6000", SetUp("rtx_pro_6000_server", "70B", 4, "bfloat16")),
@@ -66,7 +66,7 @@ _SHEETS: Mapping[str, _ModelSheet] = {
         model_id="meta-llama/Llama-3.1-8B-Instruct",
         ttft_s=1.0,
         itl_s=0.025,
-        trace_share_ratio=0.55,
+        trace_share_ratio=0.45,
         variants=(
             _VariantSheet("l40s-fp8", "L40S", SetUp("l40s", "8B", 1, "fp8")),
             _VariantSheet("a100", "A100", SetUp("a100_sxm", "8B", 1, "bfloat16")),

@@ -143,11 +143,12 @@ class Fleet:
             )
         )
 
-    def to_bills(self) -> list[ReplicaBill]:
-        """Return the bill of every replica there is or was."""
+    def to_bills(self, ref: WorkloadRef | None = None) -> list[ReplicaBill]:
+        """Return the bill of every replica there is or was, of `ref` or of all workloads."""
         return [
-            ReplicaBill(ref, replica.created_s, replica.deleted_s, running.workload.cost_per_hour)
-            for ref, running in self._running.items()
+            ReplicaBill(owner, replica.created_s, replica.deleted_s, running.workload.cost_per_hour)
+            for owner, running in self._running.items()
+            if ref in (None, owner)
             for replica in (*running.gone, *running.present)
         ]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapter.demo.catalog import DemoModel
-from adapter.demo.fleet import Fleet, FleetWorkload
+from adapter.demo.fleet import Fleet, FleetWorkload, ReplicaBill
 from adapter.demo.request_log import Attainment, Fate, RequestLog, RequestRecord
 from optimizer.domain import ModelKey, PodPhase
 
@@ -42,7 +42,7 @@ def to_status(
     return {
         "now_s": now_s,
         "begin_s": begin_s,
-        "cost": compute_cost(fleet, begin_s, now_s),
+        "cost": compute_cost(fleet.to_bills(), begin_s, now_s),
         "models": [
             {
                 "namespace": model.key.namespace,
@@ -65,9 +65,12 @@ def to_report(models: Sequence[DemoModel], fleet: Fleet, log: RequestLog, begin_
     Requests are rows of: number of the LLM in `models`, arrival after `begin_s` [s], input and output tokens.
     """
     late = log.judge_open(now_s)
+    status = to_status(models, fleet, log, {}, begin_s=begin_s, now_s=now_s)
+    for workload, document in zip(fleet.workloads, status["workloads"], strict=True):
+        document["cost"] = compute_cost(fleet.to_bills(workload.ref), begin_s, now_s)
     numbers = {model.key: number for number, model in enumerate(models)}
     return {
-        **to_status(models, fleet, log, {}, begin_s=begin_s, now_s=now_s),
+        **status,
         "open_missed": [late.get(model.key, Attainment()).requests for model in models],
         "latencies": [_to_latencies(log.select(model.key)) for model in models],
         "requests": [
@@ -77,10 +80,9 @@ def to_report(models: Sequence[DemoModel], fleet: Fleet, log: RequestLog, begin_
     }
 
 
-def compute_cost(fleet: Fleet, begin_s: float, now_s: float) -> float:
-    """Return what the replicas cost from `begin_s` to `now_s` [currency]: from creation to deletion of each."""
-    bills = fleet.to_bills()
-    return sum(bill.compute_cost(now_s) for bill in bills) - sum(bill.compute_cost(begin_s) for bill in bills)
+def compute_cost(bills: Sequence[ReplicaBill], begin_s: float, now_s: float) -> float:
+    """Return what replicas cost between `begin_s` and `now_s` [currency]: each from its creation to its deletion."""
+    return sum(bill.compute_cost(now_s) - bill.compute_cost(begin_s) for bill in bills)
 
 
 def _to_workload(fleet: Fleet, workload: FleetWorkload, log: RequestLog, recent: Mapping[str, Attainment]) -> Document:

@@ -25,12 +25,15 @@ class SummaryLine:
         Share of the requests that met every target [0-1]; None when it was not measured.
     note
         What the figures mean.
+    saving_ratio
+        Share of this cost that our mix, treated alike, saves; negative where ours costs more, None for ours.
     """
 
     name: str
     cost: float | None
     attainment_ratio: float | None
     note: str
+    saving_ratio: float | None = None
 
 
 def summarize_attainment(report: Document) -> tuple[int, int]:
@@ -59,9 +62,9 @@ def render_summary(report: Document, lines: Sequence[SummaryLine], speed: float)
     text = [
         "",
         f"Summary: {duration_s / 60:.1f} minutes of demo time, {len(report['requests'])} requests, {judged} judged",
-        f"  {'':<44} {'cost':>9} {'SLO met':>9}",
+        f"  {'':<42} {'cost':>9} {'SLO met':>9}",
     ]
-    text.extend(_render_line(line, lines[0]) for line in lines)
+    text.extend(_render_line(line) for line in lines)
     for model, latencies, missed in zip(report["models"], report["latencies"], report["open_missed"], strict=True):
         text.extend(_render_model(model, latencies, missed))
     late = report["lateness"]
@@ -86,13 +89,14 @@ def to_json(report: Document, lines: Sequence[SummaryLine]) -> dict[str, Any]:
     }
 
 
-def _render_line(line: SummaryLine, ours: SummaryLine) -> str:
+def _render_line(line: SummaryLine) -> str:
     cost = NOTHING if line.cost is None else f"{line.cost:.3f}"
     met = NOTHING if line.attainment_ratio is None else f"{100 * line.attainment_ratio:.2f} %"
     compared = ""
-    if line is not ours and line.cost and ours.cost is not None:
-        compared = f"ours {100 * (ours.cost / line.cost - 1):+.1f} %; "
-    return f"  {line.name:<44} {cost:>9} {met:>9}  {compared}{line.note}"
+    if line.saving_ratio is not None:
+        compared = f"ours {'saves' if line.saving_ratio >= 0 else 'costs'} {100 * abs(line.saving_ratio):.1f} %"
+        compared += "; " if line.saving_ratio >= 0 else " more; "
+    return f"  {line.name:<42} {cost:>9} {met:>9}  {compared}{line.note}"
 
 
 def _render_model(model: Document, latencies: Document, missed: int) -> list[str]:

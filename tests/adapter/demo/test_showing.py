@@ -114,12 +114,14 @@ def test_the_summary_counts_overdue_requests_as_missed() -> None:
     assert summarize_attainment(REPORT) == (104, 90)
     lines = [
         SummaryLine("our mix", 1.25, 90 / 104, "measured"),
-        SummaryLine("static peak", 2.5, None, "no attainment is known"),
+        SummaryLine("static peak", 2.5, None, "no attainment is known", 0.5),
+        SummaryLine("hindsight", 1.0, 1.0, "a bound", -0.25),
     ]
     text = "\n".join(render_summary(REPORT, lines, 1.0))
     assert "110 requests, 104 judged" in text
     assert "86.54 %" in text
-    assert "ours -50.0 %" in text
+    assert "ours saves 50.0 %; no attainment is known" in text
+    assert "ours costs 25.0 % more; a bound" in text
     assert "4 overdue" in text
     assert "TTFT mean 12.3 ms, p99 2.50 s" in text
     assert to_json(REPORT, lines)["requests_judged"] == 104
