@@ -99,7 +99,7 @@ class Collector:
         return listed
 
     def _to_model(self, model: ServedModel, listed: Mapping[VariantKey, ListedVariant], now_s: float) -> ModelSnapshot:
-        variants = [listed[variant.key()] for variant in model.variants]
+        variants = [listed[variant.key(variant.main_role)] for variant in model.variants]
         pods = (pod for variant in variants for pod in variant.pods)
         windows = tuple(window for pod in pods if (window := pod.get_window()) is not None)
         gateway = self._gateways.get(model.key)

@@ -90,13 +90,16 @@ class PodRoster:
     def list_variants(
         self, inventory: Inventory, settings: Settings, pages: Mapping[VariantKey, PageOptions], now_s: float
     ) -> dict[VariantKey, ListedVariant]:
-        """Return every variant of `settings` with its pods, as `inventory` has them at `now_s` [s]."""
+        """Return every variant of `settings` with its pods, as `inventory` has them at `now_s` [s].
+
+        `pages` names variants whatever their role is.
+        """
         workloads = {entry.workload: entry for entry in inventory.workloads}
         listed = {}
         for variant in (variant for model in settings.models for variant in model.variants):
-            key, entry = variant.key(), workloads.get(variant.workload)
-            options = pages.get(key) or PageOptions(engine=variant.engine)
-            listed[key] = self._list_variant(variant, entry, options, inventory.reason)
+            options = pages.get(variant.key()) or PageOptions(engine=variant.engine)
+            entry = workloads.get(variant.workload)
+            listed[_to_key(variant)] = self._list_variant(variant, entry, options, inventory.reason)
         pods = {(key, pod.entry.pod): pod for key, variant in listed.items() for pod in variant.pods}
         self._histories = {identity: pod.history for identity, pod in pods.items()}
         for pod in pods.values():
@@ -112,13 +115,13 @@ class PodRoster:
     ) -> ListedVariant:
         if workload is None:
             message = f"{variant.workload.kind} {variant.workload.name} is not in the inventory"
-            return ListedVariant(variant.key(), (), None, reason or Reason(ReasonCode.NO_DATA, message))
+            return ListedVariant(_to_key(variant), (), None, reason or Reason(ReasonCode.NO_DATA, message))
         entries = {entry.pod: entry for entry in workload.pods}
         pods = tuple(ListedPod(entry, self._recall(variant, entry, options)) for entry in entries.values())
-        return ListedVariant(variant.key(), pods, workload.requested_replicas, reason)
+        return ListedVariant(_to_key(variant), pods, workload.requested_replicas, reason)
 
     def _recall(self, variant: Variant, entry: PodEntry, options: PageOptions) -> PodHistory:
-        history = self._histories.get((variant.key(), entry.pod))
+        history = self._histories.get((_to_key(variant), entry.pod))
         if history is None:
             born_s = self._listed_s if self._is_new(entry) else None
             history = PodHistory(entry.pod, variant.model_id, born_s=born_s)
@@ -130,3 +133,7 @@ class PodRoster:
         if self._listed_s is None or entry.created_s is None:
             return False
         return entry.created_s >= self._listed_s
+
+
+def _to_key(variant: Variant) -> VariantKey:
+    return variant.key(variant.main_role)

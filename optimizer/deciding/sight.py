@@ -12,7 +12,6 @@ from optimizer.domain import (
     PodState,
     Reason,
     ReasonCode,
-    Role,
     ServedModel,
     Settings,
     Variant,
@@ -103,7 +102,7 @@ def see_model(
 
 def get_key(variant: Variant) -> VariantKey:
     """Return the identity of the decision about `variant`."""
-    return variant.key(Role.BOTH if Role.BOTH in variant.roles else variant.roles[0])
+    return variant.key(variant.main_role)
 
 
 def _get_unknown(key: VariantKey) -> VariantState:

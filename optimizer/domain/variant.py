@@ -100,6 +100,11 @@ class Variant:
     cost_per_hour: float | None = None
     performance: PerformanceProfile | None = None
 
+    @property
+    def main_role(self) -> Role:
+        """The role that it is collected and decided for: both where it may do both, else the first."""
+        return Role.BOTH if Role.BOTH in self.roles else self.roles[0]
+
     def key(self, role: Role = Role.BOTH) -> VariantKey:
         """Return the identity of the decision about `role` of this variant."""
         return VariantKey(self.namespace, self.model_id, self.name, role)

@@ -18,6 +18,7 @@ from optimizer.domain import (
     PodState,
     Reason,
     ReasonCode,
+    Role,
     Settings,
 )
 from tests.builders import fake_servers
@@ -112,6 +113,17 @@ async def test_every_pod_of_every_variant_and_model_is_told_apart(servers: FakeS
     assert [window.arrivals for window in snapshot.models[1].windows] == [40.0]
     assert [variant.key.variant for variant in snapshot.models[0].variants] == ["a", "b"]
     assert [variant.requested_replicas for variant in snapshot.models[0].variants] == [2, 1]
+
+
+async def test_variant_of_one_role_is_collected_for_that_role(servers: FakeServers, passes: Passes) -> None:
+    server, (model,) = await servers.open(), SETTINGS.models
+    (variant,) = model.variants
+    prefill = replace(model, variants=(replace(variant, roles=(Role.PREFILL,)),))
+    passes.collector.reconfigure(replace(OPTIONS, pages={variant.key(): PageOptions(path="/prefill")}))
+    inventory = make_inventory(a=[make_pod_entry("a-0", server.url)])
+    snapshot = await passes.run(inventory, replace(SETTINGS, models=(prefill,)))
+    assert [state.key for state in snapshot.models[0].variants] == [variant.key(Role.PREFILL)]
+    assert [request.path for request in server.requests] == ["/prefill"]
 
 
 async def test_nothing_to_collect_is_an_empty_snapshot(passes: Passes) -> None:
