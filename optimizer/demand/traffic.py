@@ -1,6 +1,8 @@
 """Summaries of the last minute's windows, per variant and per LLM, for people and pages. Decisions do not rest on them.
 
-One window alone holds too few requests for quantiles, so the windows of the last `SPAN_S` are added up.
+One window alone holds too few requests for quantiles, so the windows of the last `SPAN_S` are added up; of the last two
+passes where those are further apart, since a window is as long as a pass. What is older is never told, also while
+nothing new is seen.
 """
 
 from __future__ import annotations
@@ -56,12 +58,13 @@ def track_traffic(
 ) -> tuple[TrafficHistory, tuple[ModelTraffic, ...]]:
     """Return the history with the windows of `snapshot`, and what it shows of every LLM."""
     classes = {model.key: model for model in settings.models}
+    oldest_s = snapshot.time_s - max(SPAN_S, 2 * settings.decision.period_s)
     windows: dict[VariantKey | ModelKey, tuple[DemandWindow, ...]] = {}
     traffic = []
     for model in snapshot.models:
         newest = _merge_newest(model)
         for key, window in newest.items():
-            windows[key] = _append(history.windows.get(key, ()), window, snapshot.time_s)
+            windows[key] = _append(history.windows.get(key, ()), window, oldest_s)
         traffic.append(_summarize_model(model, newest, windows, classes[model.key]))
     return TrafficHistory(windows), tuple(traffic)
 
@@ -83,9 +86,11 @@ def _merge_newest(model: ModelSnapshot) -> dict[VariantKey | ModelKey, DemandWin
     return newest
 
 
-def _append(windows: tuple[DemandWindow, ...], window: DemandWindow | None, now_s: float) -> tuple[DemandWindow, ...]:
+def _append(
+    windows: tuple[DemandWindow, ...], window: DemandWindow | None, oldest_s: float
+) -> tuple[DemandWindow, ...]:
     added = windows if window is None or window in windows[-1:] else (*windows, window)
-    return tuple(entry for entry in added if entry.start_s >= now_s - SPAN_S or entry is added[-1])
+    return tuple(entry for entry in added if entry.start_s >= oldest_s)
 
 
 def _summarize_model(

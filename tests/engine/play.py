@@ -17,7 +17,7 @@ from tests.engine.adapter_process import AdapterProcess
 from tests.engine.compare import Span
 from tests.engine.load import LoadClient, TrialClock
 from tests.engine.record import RequestRecord
-from tests.engine.schedule import Phase, Restart, plan_requests
+from tests.engine.schedule import SETTLING_S, Phase, Restart, plan_requests
 from tests.engine.server import VllmServer
 from tests.engine.watch import Answer, Watcher
 
@@ -25,7 +25,6 @@ PAGE_PERIOD_S, DECISION_PERIOD_S = 2.0, 1.0
 FINISH_WITHIN_S = 60.0
 #: Around a restart nobody can tell the arrivals between the last page before and the first two pages after.
 RESTART_MARGIN_S = 2.5 * PAGE_PERIOD_S
-STEADY_S = 60.0
 
 
 @dataclass(slots=True)
@@ -57,9 +56,9 @@ class Sighting:
     end_s: float = 0.0
 
     def list_steady(self) -> list[tuple[str, Span]]:
-        """Return name and last minute of each phase whose means and quantiles are compared."""
+        """Return each phase whose means and quantiles are compared: its name, and its time without the settling."""
         return [
-            (part.name, Span(span.end_s - STEADY_S, span.end_s))
+            (part.name, Span(span.start_s + SETTLING_S, span.end_s))
             for part, span in self.parts
             if isinstance(part, Phase) and part.is_steady
         ]

@@ -33,10 +33,15 @@ def write_recording(
 
 
 def write_answers(path: Path, answers: Sequence[Answer]) -> None:
-    """Write one line an answer: its time [s], 200 or what went wrong, and the whole text."""
+    """Write one line an answer: its time and that of the question [s], 200 or what went wrong, and the whole text."""
     lines = [
         json.dumps(
-            {"t_s": round(one.time_s, 3), "status": 200 if one.status == "200" else one.status, "text": one.text}
+            {
+                "t_s": round(one.time_s, 3),
+                "asked_s": None if one.asked_s is None else round(one.asked_s, 3),
+                "status": 200 if one.status == "200" else one.status,
+                "text": one.text,
+            }
         )
         for one in answers
     ]

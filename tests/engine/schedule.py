@@ -9,6 +9,15 @@ import numpy as np
 
 MOST_INPUT_TOKENS, MOST_OUTPUT_TOKENS = 1500, 400
 
+SETTLING_S = 20.0
+"""The head of a steady phase, which still holds requests of the phase before; it is not compared [s]."""
+STRETCH_S = 60.0
+"""Means and quantiles are published for a stretch of at most this length [s]."""
+STEP_S = 6.0
+"""A stretch moves on when a page is read: every 2 s, and two pages in a row may be lost [s]."""
+LEAST_STEADY_S = SETTLING_S + STRETCH_S + STEP_S
+"""A phase this long holds a whole stretch after its head, wherever the pages fall [s]."""
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -64,23 +73,23 @@ class PlannedRequest:
 
 #: Light load, a queue behind few slots, recovery, a crash under load, and another mix on the new server.
 TRIAL: tuple[Phase | Restart, ...] = (
-    Phase("light", 80, 2.0, is_steady=True),
+    Phase("light", 90, 2.0, is_steady=True),
     Phase("overload", 25, 8.0, output_ln_mean=4.2, burst_requests=60, leaving_ratio=0.1),
     Phase("recovery", 60, 1.5),
     Restart(),
-    Phase("other mix", 80, 2.5, input_ln_mean=5.5, output_ln_mean=3.0, is_steady=True),
+    Phase("other mix", 90, 2.5, input_ln_mean=5.5, output_ln_mean=3.0, is_steady=True),
     Phase("silence", 20, 0.0),
 )
 
 
 def shorten(trial: Sequence[Phase | Restart], ratio: float) -> tuple[Phase | Restart, ...]:
-    """Return the trial with every phase `ratio` times as long, for a look without judgement of steady minutes."""
-    return tuple(
-        replace(part, duration_s=part.duration_s * ratio, is_steady=part.is_steady and part.duration_s * ratio >= 75)
-        if isinstance(part, Phase)
-        else part
-        for part in trial
-    )
+    """Return the trial with every phase `ratio` times as long, for a look; no steady one too short is judged."""
+
+    def shorten_phase(phase: Phase) -> Phase:
+        duration_s = phase.duration_s * ratio
+        return replace(phase, duration_s=duration_s, is_steady=phase.is_steady and duration_s >= LEAST_STEADY_S)
+
+    return tuple(shorten_phase(part) if isinstance(part, Phase) else part for part in trial)
 
 
 def plan_requests(phase: Phase, generator: np.random.Generator) -> tuple[PlannedRequest, ...]:

@@ -3,8 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from optimizer.demand.traffic import SPAN_S
+from tests.engine.adapter_view import select_disjoint
+from tests.engine.compare import LengthEstimate, Span
 from tests.engine.record import count_sent
-from tests.engine.schedule import TRIAL, Phase, Restart, plan_requests, shorten
+from tests.engine.schedule import (
+    LEAST_STEADY_S,
+    SETTLING_S,
+    STRETCH_S,
+    TRIAL,
+    Phase,
+    Restart,
+    plan_requests,
+    shorten,
+)
 
 
 def test_the_same_seed_gives_the_same_requests() -> None:
@@ -36,6 +48,21 @@ def test_the_trial_has_steady_minutes_before_and_after_a_restart() -> None:
     restart = next(number for number, part in enumerate(TRIAL) if isinstance(part, Restart))
     assert any(steady[:restart])
     assert any(steady[restart:])
+
+
+@pytest.mark.parametrize("first_s", np.linspace(0.0, 2.0, 9))
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_steady_phase_holds_a_whole_published_stretch_wherever_the_pages_fall(first_s: float, lost: int) -> None:
+    pages_s = [first_s + 2.0 * number for number in range(100)]
+    last = max(number for number, page_s in enumerate(pages_s) if page_s <= LEAST_STEADY_S)
+    ends_s = [page_s for number, page_s in enumerate(pages_s) if not last - lost < number <= last]
+    stretches = [
+        LengthEstimate(min(page_s for page_s in pages_s if page_s >= end_s - STRETCH_S), end_s, 1.0, 1.0)
+        for end_s in ends_s
+    ]
+    assert select_disjoint(stretches, Span(SETTLING_S, LEAST_STEADY_S))
+    assert STRETCH_S == SPAN_S
+    assert all(part.duration_s >= LEAST_STEADY_S for part in TRIAL if isinstance(part, Phase) and part.is_steady)
 
 
 def test_a_shortened_trial_judges_no_steady_minute_it_does_not_have() -> None:

@@ -81,6 +81,7 @@ def _write(output: Path, options: argparse.Namespace, sighting: Sighting, lines:
     facts = {
         "vllm": VLLM_VERSION,
         "seed": options.seed,
+        "origin_unix_s": sighting.clock.origin_unix_s,
         "shortened": options.shorten,
         "healthy_after_s": sighting.healthy_after_s,
         "statuses": dict(Counter(one.status for one in sighting.records)),

@@ -12,11 +12,25 @@ from tests.engine.load import TrialClock
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back at `time_s` [s since the trial began]; `status` is "200" or what went wrong, then without text."""
+    """What came back; all times are seconds since the trial began.
+
+    Attributes
+    ----------
+    time_s
+        When the answer began: the server made its page just before, however long the text took afterwards. When it
+        failed, for an answer that never came.
+    status
+        "200" or what went wrong.
+    text
+        Empty unless the status is "200".
+    asked_s
+        When it was asked for; None where nobody noted it. The page is no older than that.
+    """
 
     time_s: float
     status: str
     text: str
+    asked_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -38,11 +52,12 @@ class Watcher:
             await asyncio.sleep(due_s - self.clock.now_s())
 
     async def _ask(self) -> Answer:
-        # The time of the answer is the time of the page: it is made when the answer begins.
+        asked_s = self.clock.now_s()
         try:
             async with self.session.get(self.url, timeout=aiohttp.ClientTimeout(10)) as response:
+                begun_s = self.clock.now_s()
                 text = await response.text()
                 status = str(response.status)
         except (aiohttp.ClientError, TimeoutError) as cause:
-            text, status = "", type(cause).__name__
-        return Answer(self.clock.now_s(), status, text if status == "200" else "")
+            return Answer(self.clock.now_s(), type(cause).__name__, "", asked_s)
+        return Answer(begun_s, status, text if status == "200" else "", asked_s)

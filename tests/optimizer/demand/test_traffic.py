@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from optimizer import Settings, TrafficHistory, track_traffic
 from optimizer.domain import (
+    DecisionSettings,
     DemandSource,
     DemandWindow,
     FleetSnapshot,
@@ -61,11 +63,11 @@ def make_snapshot(time_s: float, *windows: DemandWindow, gateway: DemandWindow |
     return FleetSnapshot(time_s, (model,))
 
 
-def play(*snapshots: FleetSnapshot) -> ModelTraffic:
+def play(*snapshots: FleetSnapshot, settings: Settings = SETTINGS) -> ModelTraffic:
     history = TrafficHistory()
     traffic: tuple[ModelTraffic, ...] = ()
     for snapshot in snapshots:
-        history, traffic = track_traffic(history, snapshot, SETTINGS)
+        history, traffic = track_traffic(history, snapshot, settings)
     return traffic[0]
 
 
@@ -106,6 +108,34 @@ def test_forgets_what_is_older_than_a_minute() -> None:
     assert traffic is not None
     assert (traffic.start_s, traffic.end_s) == (70.0, 90.0)
     assert traffic.rate_per_s.value == pytest.approx(7.5)
+
+
+def test_forgets_what_is_older_than_a_minute_also_when_nothing_new_is_seen() -> None:
+    window = make_window(PODS[0], 0.0, 20.0, 5.0, 0.0)
+    kept, forgotten = (play(make_snapshot(10.0, window), make_snapshot(time_s)) for time_s in (60.0, 60.1))
+    assert kept.traffic is not None
+    assert forgotten.traffic is None
+    assert forgotten.variants[0].traffic is None
+
+
+def test_never_reaches_back_more_than_a_minute_whatever_was_seen_and_when() -> None:
+    times_s = [0.0, 2.0, 4.0, 9.0, 50.0, 61.0, 130.0, 131.0, 140.0, 199.0]
+    windows = [
+        replace(make_window(PODS[0], start_s, 1.0, 1.0, 0.0), end_s=end_s) for start_s, end_s in pairwise(times_s)
+    ]
+    for number, window in enumerate(windows):
+        snapshots = [make_snapshot(entry.end_s + 0.5, entry) for entry in windows[: number + 1]]
+        traffic = play(*snapshots).traffic
+        assert traffic is None or traffic.start_s >= window.end_s + 0.5 - 60.0
+        assert (traffic is None) is (window.duration_s > 59.5)
+
+
+def test_passes_further_apart_than_a_minute_still_show_their_newest_window() -> None:
+    windows = [replace(make_window(PODS[0], t, 120.0, 1.0, 0.0), end_s=t + 120.0) for t in (0.0, 120.0, 240.0)]
+    settings = replace(SETTINGS, decision=DecisionSettings(period_s=120.0, stale_after_s=240.0))
+    traffic = play(*(make_snapshot(window.end_s + 1.0, window) for window in windows), settings=settings).traffic
+    assert traffic is not None
+    assert (traffic.start_s, traffic.end_s) == (240.0, 360.0)
 
 
 def test_a_lost_page_leaves_what_was_seen_before() -> None:
