@@ -18,7 +18,7 @@ import pytest
 from tests.builders.fake_pod import serve_fake_pod
 
 PROJECT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0  # only ever reached when something is broken
 CONFIG = """
 listen: {pages: {port: PORT}, external_metrics_http: {port: 0}, drain: 30s}
 decision: {period: 5s}
