@@ -16,7 +16,8 @@ from optimizer.simulation import EndedRequest, HistogramCounts, TokenEngine
 
 ENGINE = "0"
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
-
+SCRAPE_CPU_S = 0.018
+"""CPU time one answer with the page takes [s], as on a real server: by it a living page differs from a frozen one."""
 
 _HTTP_LABELS = ("handler", "method", "status")
 
@@ -46,8 +47,8 @@ class VllmPage:
         self._labels = {"engine": ENGINE, "model_name": settings.model_name}
         self._template = PageTemplate(created_s)
         self._http_template, self._http_series = self._make_http_template(), 0
-        process = "process_start_time_seconds"
-        self._template.add_gauge(process, TEXTS[process], [({}, constant(started_s))])
+        self._scrapes = 0
+        self._add_process(started_s)
         self._add_state()
         self._add_counters()
         self._add_histograms()
@@ -64,6 +65,7 @@ class VllmPage:
 
     def render(self) -> str:
         """Return the page."""
+        self._scrapes += 1
         if self._http_series != len(self._http.first_ended_s):
             self._http_series = len(self._http.first_ended_s)
             self._http_template = self._make_http_template()
@@ -79,6 +81,12 @@ class VllmPage:
 
     def _histogram(self, name: str, counts: HistogramCounts) -> None:
         self._template.add_histogram(f"vllm:{name}", TEXTS[name], [(self._labels, counts)])
+
+    def _add_process(self, started_s: float) -> None:
+        start, cpu = "process_start_time_seconds", "process_cpu_seconds_total"
+        self._template.add_gauge(start, TEXTS[start], [({}, constant(started_s))])
+        spent = [("", {}, lambda: SCRAPE_CPU_S * self._scrapes)]
+        self._template.add_family(cpu, "counter", TEXTS[cpu], spent)
 
     def _add_state(self) -> None:
         engine = self._engine

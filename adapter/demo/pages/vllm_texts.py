@@ -5,6 +5,7 @@ Taken from a page of a real server (CPU build); names and texts: vLLM contributo
 
 TEXTS: dict[str, str] = {
     "process_start_time_seconds": "Start time of the process since unix epoch in seconds.",
+    "process_cpu_seconds_total": "Total user and system CPU time spent in seconds.",
     "estimated_flops_per_gpu": (
         "Estimated number of floating point operations per GPU (for Model Flops Utilization calculations)."
     ),
