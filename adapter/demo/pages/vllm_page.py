@@ -85,8 +85,7 @@ class VllmPage:
     def _add_process(self, started_s: float) -> None:
         start, cpu = "process_start_time_seconds", "process_cpu_seconds_total"
         self._template.add_gauge(start, TEXTS[start], [({}, constant(started_s))])
-        spent = [("", {}, lambda: SCRAPE_CPU_S * self._scrapes)]
-        self._template.add_family(cpu, "counter", TEXTS[cpu], spent)
+        self._template.add_family(cpu, "counter", TEXTS[cpu], [("", {}, lambda: SCRAPE_CPU_S * self._scrapes)])
 
     def _add_state(self) -> None:
         engine = self._engine
