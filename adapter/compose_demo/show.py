@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from adapter.demo.live_table import render_lateness, render_table
 from adapter.demo.options import DemoOptions, FleetPlan
 from adapter.demo.screen import Screen
 from adapter.demo.summary import render_summary, to_json
+from adapter.demo.timeline import Timeline
 from adapter.demo.watching import fetch_document
 from adapter.errors import BadDocument, Unreachable
 
-_LIVE_S, _PLAIN_S = 1.0, 15.0  # wall time between two tables
+_LIVE_S = 1.0  # wall time between two tables on a terminal
+_PLAIN_CLOCK_S, _PLAIN_WALL_S = 15.0, 4.0  # and elsewhere: time of the demo's clock, but no less of wall time
 _POLL_S = 0.5
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -42,13 +45,13 @@ async def run_demo(options: DemoOptions, screen: Screen, json_file: Path | None 
     NotFound
         When the catalog lacks a model, or the price sheet a price.
     """
-    plan = FleetPlan(options, ScaledClock.starting_now(options.speed))
+    plan, timeline = FleetPlan(options, ScaledClock.starting_now(options.speed)), Timeline()
     with _listen_for_stop() as stopped:
         screen.say("starting the fleet and the autoscaler ...")
         try:
             async with aiohttp.ClientSession() as session, open_stage(plan, session, stopped) as stage:
                 screen.say("\n".join(_describe_places(stage, plan)))
-                await _watch(stage, plan, session, screen, stopped)
+                await _watch(stage, plan, session, _Shown(screen, timeline), stopped)
                 report, settings = await fetch_document(session, stage.fleet_url + "/report"), stage.settings
         except StoppedEarly:
             screen.say("stopped before it began")
@@ -57,27 +60,44 @@ async def run_demo(options: DemoOptions, screen: Screen, json_file: Path | None 
         lines = compare(report, settings, options.hpa_sync_s)
         screen.say("\n".join(render_summary(report, lines, options.speed)))
     if json_file is not None:
-        json_file.write_text(json.dumps(to_json(report, lines), indent=2) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(to_json(report, lines, timeline.to_json()), indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What was shown so far, and where."""
+
+    screen: Screen
+    timeline: Timeline
+    shown_s: float = 0.0
+    has_decision: bool = False
+    was_behind: bool = False
+
+    def show(self, status: Document, decisions: Document | None, speed: float) -> None:
+        """Show the table when it is time for it, or when the first decision has come."""
+        late = render_lateness(status, speed)
+        if late is not None and not self.was_behind:
+            self.screen.say(f"note: {late}")
+            self.was_behind = True
+        if decisions is not None:
+            self.timeline.note(decisions, status["begin_s"])
+        has_decision = bool(decisions and decisions["models"])
+        pause_s = _LIVE_S if self.screen.is_live else max(_PLAIN_CLOCK_S / speed, _PLAIN_WALL_S)
+        if has_decision != self.has_decision or read_wall_s() - self.shown_s >= pause_s:
+            self.screen.refresh(render_table(status, decisions, self.screen.width))
+            self.shown_s, self.has_decision = read_wall_s(), has_decision
 
 
 async def _watch(
-    stage: Stage, plan: FleetPlan, session: aiohttp.ClientSession, screen: Screen, stopped: asyncio.Event
+    stage: Stage, plan: FleetPlan, session: aiohttp.ClientSession, shown: _Shown, stopped: asyncio.Event
 ) -> None:
     """Show the table until the duration is over or somebody asks for the end."""
     end_s = None if plan.options.duration_s is None else plan.clock.now_s() + plan.options.duration_s
-    shown_s, decided, was_behind = 0.0, False, False
     while not stopped.is_set() and (end_s is None or plan.clock.now_s() < end_s):
         stage.check_alive()
         status, decisions = await _fetch_both(stage, session)
         if status is not None:
-            late = render_lateness(status, plan.options.speed)
-            if late is not None and not was_behind:
-                screen.say(f"note: {late}")
-                was_behind = True
-            has_decision = bool(decisions and decisions["models"])
-            if read_wall_s() - shown_s >= (_LIVE_S if screen.is_live else _PLAIN_S) or has_decision != decided:
-                screen.refresh(render_table(status, decisions, screen.width))
-                shown_s, decided = read_wall_s(), has_decision
+            shown.show(status, decisions, plan.options.speed)
         await _sleep_or_stop(stopped, _POLL_S if end_s is None else _bound(end_s - plan.clock.now_s(), plan))
 
 
@@ -143,6 +163,6 @@ def _describe_places(stage: Stage, plan: FleetPlan) -> list[str]:
         lines.append(f"  {about:<13} curl -s {command}")
     lines.append(f"  {'files':<13} {stage.folder}: config.yaml, adapter.log, fleet.log (while it runs)")
     for wanted, url, what in ((options.page_port, stage.pages_url, "pages"), (API_PORT, stage.api_url, "the API")):
-        if not url.endswith(f":{wanted}"):
+        if wanted and not url.endswith(f":{wanted}"):
             lines.append(f"  note: port {wanted} is taken, {what} listen elsewhere")
     return lines

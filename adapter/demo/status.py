@@ -10,10 +10,12 @@ from typing import Any
 
 from adapter.demo.catalog import DemoModel
 from adapter.demo.fleet import Fleet, FleetWorkload, ReplicaBill
-from adapter.demo.request_log import Attainment, Fate, RequestLog, RequestRecord
+from adapter.demo.request_log import Attainment, Fate, RequestLog, RequestRecord, is_met
 from optimizer.domain import ModelKey, PodPhase
 
 Document = dict[str, Any]
+
+ATTAINMENT_STEP_S = 10.0
 
 
 def to_status(
@@ -63,6 +65,8 @@ def to_report(models: Sequence[DemoModel], fleet: Fleet, log: RequestLog, begin_
     """Return what a summary needs beside the status: every request, and the latencies of engine and client.
 
     Requests are rows of: number of the LLM in `models`, arrival after `begin_s` [s], input and output tokens.
+    Attainment is one list per LLM, of rows: beginning of ten seconds after `begin_s` [s], requests that arrived within
+    and ended, those of them that met every target.
     """
     late = log.judge_open(now_s)
     status = to_status(models, fleet, log, {}, begin_s=begin_s, now_s=now_s)
@@ -73,11 +77,21 @@ def to_report(models: Sequence[DemoModel], fleet: Fleet, log: RequestLog, begin_
         **status,
         "open_missed": [late.get(model.key, Attainment()).requests for model in models],
         "latencies": [_to_latencies(log.select(model.key)) for model in models],
+        "attainment": [_to_attainment(log, model.key, begin_s, now_s) for model in models],
         "requests": [
             [numbers[record.key], round(record.arrived_s - begin_s, 4), record.input_tokens, record.output_tokens]
             for record in log.records
         ],
     }
+
+
+def _to_attainment(log: RequestLog, key: ModelKey, begin_s: float, now_s: float) -> list[list[float]]:
+    steps = int((now_s - begin_s) // ATTAINMENT_STEP_S) + 1
+    found = [Attainment() for _ in range(steps)]
+    for record in log.select(key, begin_s, now_s):
+        if record.fate is not Fate.OPEN:
+            found[int((record.arrived_s - begin_s) // ATTAINMENT_STEP_S)].add(is_met(record, log.slos[key]))
+    return [[index * ATTAINMENT_STEP_S, step.requests, step.met] for index, step in enumerate(found)]
 
 
 def compute_cost(bills: Sequence[ReplicaBill], begin_s: float, now_s: float) -> float:

@@ -76,16 +76,17 @@ def render_summary(report: Document, lines: Sequence[SummaryLine], speed: float)
     return text
 
 
-def to_json(report: Document, lines: Sequence[SummaryLine]) -> dict[str, Any]:
-    """Return the summary as plain data, without the single requests."""
+def to_json(report: Document, lines: Sequence[SummaryLine], decisions: Sequence[Document]) -> dict[str, Any]:
+    """Return the summary as plain data, with what was decided when, and without the single requests."""
     judged, met = summarize_attainment(report)
-    told = ("begin_s", "now_s", "cost", "models", "workloads", "latencies", "open_missed", "lateness")
+    told = ("begin_s", "now_s", "cost", "models", "workloads", "latencies", "open_missed", "lateness", "attainment")
     return {
         **{name: report[name] for name in told},
         "requests_sent": len(report["requests"]),
         "requests_judged": judged,
         "requests_met": met,
         "lines": [asdict(line) for line in lines],
+        "decisions": list(decisions),
     }
 
 

@@ -12,6 +12,7 @@ from adapter.demo.live_table import render_lateness, render_table
 from adapter.demo.ports import choose_port
 from adapter.demo.screen import Screen
 from adapter.demo.summary import SummaryLine, render_summary, summarize_attainment, to_json
+from adapter.demo.timeline import Timeline
 
 STATUS: dict[str, Any] = {
     "now_s": 1190.0,
@@ -51,6 +52,7 @@ DECISIONS: dict[str, Any] = {
         {
             "namespace": "default",
             "model": "meta/llama-8b",
+            "decided_at_s": 1015.0,
             "demand_per_s": {"value": 3.21, "reason": None},
             "forecast_per_s": {"value": None, "reason": {"code": "NoData", "message": ""}},
             "need_per_s": 4.5,
@@ -60,6 +62,9 @@ DECISIONS: dict[str, Any] = {
                 {
                     "deployment": "llama-8b-l40s",
                     "planned_replicas": 4,
+                    "requested_replicas": 3,
+                    "ready_replicas": 2,
+                    "capacity_per_s": {"value": 1.2, "reason": None},
                     "reason": {"code": "ScaleUp", "message": "need 4.5/s"},
                     "hold": None,
                 }
@@ -71,6 +76,7 @@ LATENCY = {"count": 3, "mean_s": 0.0123, "p50_s": 0.01, "p99_s": 2.5}
 REPORT: dict[str, Any] = {
     **STATUS,
     "open_missed": [4],
+    "attainment": [[[0.0, 104, 90]]],
     "latencies": [
         {"engine_ttft": LATENCY, "engine_itl": LATENCY, "client_ttft": {"count": 0}, "client_itl": {"count": 0}}
     ],
@@ -124,7 +130,17 @@ def test_the_summary_counts_overdue_requests_as_missed() -> None:
     assert "ours costs 25.0 % more; a bound" in text
     assert "4 overdue" in text
     assert "TTFT mean 12.3 ms, p99 2.50 s" in text
-    assert to_json(REPORT, lines)["requests_judged"] == 104
+    assert to_json(REPORT, lines, [])["requests_judged"] == 104
+
+
+def test_the_timeline_keeps_every_decision_once() -> None:
+    timeline = Timeline()
+    timeline.note(DECISIONS, 1000.0)
+    timeline.note(DECISIONS, 1000.0)
+    later = {"models": [{**DECISIONS["models"][0], "decided_at_s": 1030.0}]}
+    timeline.note(later, 1000.0)
+    assert [entry["offset_s"] for entry in timeline.to_json()] == [15.0, 30.0]
+    assert timeline.to_json()[0]["variants"]["llama-8b-l40s"]["planned_replicas"] == 4
 
 
 class Terminal(io.StringIO):
