@@ -2,7 +2,8 @@
 
 What is seen is a lower bound. Pods that gave no usable window are made up for by their measured shares of the load;
 where that is not possible the sum stays as it is and is marked incomplete, so that nobody lowers anything because of
-it. It keeps no history and forecasts nothing.
+it. So is what pods show while the page of their gateway cannot be had: requests may wait there, or be refused. It keeps
+no history and forecasts nothing.
 
     rate = sum over seen pods of arrivals / duration, divided by the share of the load that the seen pods had
 """
@@ -14,10 +15,14 @@ from dataclasses import dataclass
 
 from optimizer.demand.pod_windows import PodWindows, explain_gap, explain_nothing, sort_windows
 from optimizer.demand.shares import LoadShares, PodCount
-from optimizer.domain import DemandWindow, ModelSnapshot, Observation, Reason
+from optimizer.domain import DemandWindow, ModelSnapshot, Observation, Reason, ReasonCode
 
 LEAST_SEEN_RATIO = 0.1
 """The seen are never scaled by more than the inverse of this: ten pods are not inferred from one."""
+BLINDING = frozenset(
+    {ReasonCode.SCRAPE_FAILED, ReasonCode.SCRAPE_TIMEOUT, ReasonCode.BAD_PAGE, ReasonCode.FROZEN, ReasonCode.STALE}
+)
+"""Why the page of a gateway hides what arrives; a whole page without the wanted series may just not know it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,9 @@ def aggregate_windows(
         if gateway.arrivals is not None and gateway.duration_s > 0.0:
             rate = Observation(gateway.arrivals / gateway.duration_s)
             start_s, end_s, seen_ratio, reason = gateway.start_s, gateway.end_s, 1.0, None
+    blind = _explain_blindness(gateway)
+    if blind is not None and (reason is None or reason.code is ReasonCode.NO_PODS):
+        rate, reason = (rate if rate.is_known else Observation(reason=blind)), blind
     new = {pod: window for pod, window in pods.seen.items() if window.end_s > used_until_s}
     telling = (*new.values(), *([gateway] if gateway is not None and gateway.end_s > used_until_s else []))
     return Offered(
@@ -98,6 +106,13 @@ def aggregate_windows(
         counts=tuple(_count_pods(pods, shares, set(new))) if new else (),
         new_windows=telling,
     )
+
+
+def _explain_blindness(gateway: DemandWindow | None) -> Reason | None:
+    """Return why requests at the gateway cannot be seen, None when they can or there is none."""
+    if gateway is None or gateway.reason is None or gateway.reason.code not in BLINDING:
+        return None
+    return Reason(ReasonCode.PARTIAL_DATA, f"requests that no pod has yet are not seen: {gateway.reason}")
 
 
 def _sum_known(values: Iterable[float | None]) -> float | None:

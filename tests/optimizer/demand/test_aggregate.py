@@ -75,6 +75,22 @@ def test_without_a_fresh_gateway_the_pods_speak(gateway: DemandWindow) -> None:
     assert offered.rate_per_s.value == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(
+    ("code", "is_whole"),
+    [(ReasonCode.SCRAPE_FAILED, False), (ReasonCode.FROZEN, False), (ReasonCode.METRIC_MISSING, True)],
+)
+def test_without_the_page_of_the_gateway_the_pods_show_a_lower_bound(code: ReasonCode, is_whole: bool) -> None:
+    """A page that is there and has no such series yet hides nothing: series appear with the first request."""
+    gateway = replace(make_gateway(None), reason=Reason(code, "gateway gone"))
+    cases: list[tuple[dict[str, float | None], float | None]] = [({"a": 30.0}, 2.0), ({}, None)]
+    for pods, rate_per_s in cases:
+        snapshot = replace(show(0, pods), gateway=gateway)
+        offered = aggregate_windows(snapshot, LoadShares(), -math.inf, 15.0, STALE_AFTER_S)
+        assert offered.rate_per_s.value == rate_per_s
+        assert offered.is_complete == (is_whole and rate_per_s is not None)
+        assert (offered.reason is not None and "gateway gone" in offered.reason.message) == (not is_whole)
+
+
 def test_missing_pods_are_made_up_for_by_their_share_of_the_load() -> None:
     uneven: dict[str, float | None] = {"a": 30.0, "b": 90.0, "c": 60.0}
     passes = [show(index, uneven) for index in range(8)]
