@@ -82,7 +82,7 @@ class Proxy:
             if replica is None:
                 break
             tried |= {replica.name}
-            is_last = retries + 1 == self._max_attempts or table.choose(excluded=tried) is None
+            is_last = retries + 1 == self._max_attempts or not table.has_other(tried)
             with table.take(replica):
                 try:
                     response = await self._try(request, attempt, replica, extra_headers, keep_refusal=is_last)

@@ -74,6 +74,10 @@ class ReplicaTable:
         """Return the requests that replica `name` has in hand through this router."""
         return self._in_hand.get(name, 0)
 
+    def has_other(self, excluded: frozenset[str]) -> bool:
+        """Return whether a ready replica is not `excluded`; unlike choosing, asking takes nobody's turn."""
+        return not self._replicas.keys() <= excluded
+
     def choose(self, excluded: frozenset[str] = frozenset()) -> Replica | None:
         """Return the replica the rule prefers among those not `excluded`, None when there is none."""
         found = [replica for replica in self._replicas.values() if replica.name not in excluded]

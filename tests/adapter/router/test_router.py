@@ -12,6 +12,7 @@ from aiohttp import web
 
 from adapter.clock import ScaledClock
 from adapter.router import HoldingLimits, Replica, Router, RouterSettings
+from optimizer import RoundRobin
 from optimizer.domain import ModelKey
 
 KEY = ModelKey("default", "llama-8b")
@@ -131,6 +132,20 @@ async def test_streams_each_piece_as_it_comes(
         assert await response.content.readany() == b"data: one\n\n"
         may_go_on.set()
         assert await response.content.read() == b"data: two\n\n"
+
+
+async def test_each_request_takes_one_turn_of_a_rule_that_takes_turns(
+    upstreams: Upstreams, client: aiohttp.ClientSession
+) -> None:
+    router = Router(RouterSettings(), [KEY], RoundRobin, ScaledClock.starting_now())
+    await router.start()
+    router.update(KEY, [await upstreams.open(name, answer_ok) for name in ("a", "b", "c", "d")])
+    served = []
+    for _ in range(8):
+        async with ask(client, router) as response:
+            served.append(response.headers["X-Served-By"])
+    await router.stop()
+    assert served == ["a", "b", "c", "d"] * 2
 
 
 async def test_the_rule_sees_requests_in_hand_and_target_rates(
