@@ -1,18 +1,20 @@
 """Allocate: the wishes of all LLMs become plans under bounds and shared limits. It neither forecasts nor publishes.
 
-Capacity that is proposed is solved for together; counts that are proposed, or held, enter as bounds. A plan of another
-composition is taken only where it saves enough.
+Capacity that is proposed is solved for together; counts that are proposed, or held, enter as bounds. A plan that
+changes the composition is thought over twice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 from optimizer.deciding.proposing import Wish
-from optimizer.domain import DecisionSettings, Plan, PodPhase, Settings, SolveStatus
+from optimizer.deciding.second_thoughts import SecondThought, SlowingThought, SwitchingThought, raise_floor
+from optimizer.domain import DecisionSettings, Limit, Plan, PodPhase, Reason, Settings, SolveStatus
 from optimizer.policy import FixedReplicas, VariantView, compute_lead_time_s
 from optimizer.solver import ModelProblem, VariantLine, solve_fleet
-from optimizer.stabilization import is_switch, is_worth_switching
 
 PLAN_HORIZON_S = 600.0
 """Time over which the price of a start is spread [s]: a switch must pay within ten minutes."""
@@ -30,62 +32,74 @@ class Course:
         What the solver was asked.
     plan
         Its answer.
-    kept_from
-        The cheaper plan that was not taken, because it would have switched for too little; None when there is none.
+    kept_from, kept_reason
+        The cheaper plan that was not taken on second thoughts, and why; None when there is none.
     """
 
     wish: Wish
     problem: ModelProblem
     plan: Plan
     kept_from: Plan | None = None
+    kept_reason: Reason | None = None
 
 
 def allocate(wishes: tuple[Wish, ...], settings: Settings, now_s: float) -> tuple[Course, ...]:
     """Return one course per wish, in their order, that together keep every limit."""
     problems = tuple(_pose(wish, settings.decision, now_s) for wish in wishes)
-    plans = solve_fleet(problems, settings.limits, settings.decision)
-    switching = {
-        index
-        for index, (wish, plan) in enumerate(zip(wishes, plans, strict=True))
-        if wish.hold is None and is_switch(plan, wish.sight.published)
-    }
+    plans = _solve(problems, settings)
     courses = tuple(Course(*parts) for parts in zip(wishes, problems, plans, strict=True))
-    return _spare_switches(courses, switching, settings) if switching else courses
-
-
-def _spare_switches(courses: tuple[Course, ...], switching: set[int], settings: Settings) -> tuple[Course, ...]:
-    """Return `courses` with those of `switching` that save too little replaced by plans that give up nothing."""
-    staying = switching
-    while staying:
-        problems = tuple(
-            _forbid_releases(course) if index in staying else course.problem for index, course in enumerate(courses)
-        )
-        plans = solve_fleet(problems, settings.limits, settings.decision)
-        too_little = {
-            index
-            for index in staying
-            if not is_worth_switching(courses[index].plan, plans[index], settings.decision.min_saving_ratio)
-        }
-        if too_little == staying:
-            kept = tuple(course.plan if index in staying else None for index, course in enumerate(courses))
-            return tuple(
-                replace(course, plan=plan, kept_from=other)
-                for course, plan, other in zip(courses, plans, kept, strict=True)
-            )
-        staying = too_little
+    for thought in (SlowingThought(), SwitchingThought(settings.decision.min_saving_ratio)):
+        courses = _reconsider(courses, thought, settings)
     return courses
 
 
-def _forbid_releases(course: Course) -> ModelProblem:
-    published = course.wish.sight.published
-    lines = tuple(_raise_floor(line, published[line.key]) for line in course.problem.lines)
-    return replace(course.problem, lines=lines)
+def _reconsider(courses: tuple[Course, ...], thought: SecondThought, settings: Settings) -> tuple[Course, ...]:
+    """Return `courses` with those plans replaced that `thought` finds a better restricted one for."""
+    restricted: dict[int, ModelProblem] = {}
+    for index, course in enumerate(courses):
+        problem = thought.restrict(course.problem, course.plan) if course.wish.hold is None else None
+        if problem is not None:
+            restricted[index] = problem
+    while restricted:
+        problems = tuple(restricted.get(index, course.problem) for index, course in enumerate(courses))
+        plans = _solve(problems, settings)
+        taken = [index for index in restricted if thought.prefers(plans[index], courses[index].plan)]
+        if len(taken) == len(restricted):
+            return tuple(
+                replace(
+                    course, problem=problem, plan=plan, **_tell(thought, course, plan, is_taken=index in restricted)
+                )
+                for index, (course, problem, plan) in enumerate(zip(courses, problems, plans, strict=True))
+            )
+        restricted = {index: restricted[index] for index in taken}
+    return courses
 
 
-def _raise_floor(line: VariantLine, replicas: int) -> VariantLine:
-    """Return `line` with at least `replicas`, as far as its upper bound allows."""
-    allowed = replicas if line.max_replicas is None else min(replicas, line.max_replicas)
-    return replace(line, min_replicas=max(line.min_replicas, allowed))
+def _tell(thought: SecondThought, course: Course, plan: Plan, *, is_taken: bool) -> dict[str, Any]:
+    if not is_taken or plan.allocations == course.plan.allocations:
+        return {}
+    return {"kept_from": course.plan, "kept_reason": thought.explain(plan, course.plan)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the solver is asked; equal questions have equal answers, and steady demand asks the same for minutes."""
+
+    problems: tuple[ModelProblem, ...]
+    limits: tuple[Limit, ...]
+    decision: DecisionSettings
+
+    def __hash__(self) -> int:
+        return hash((tuple((entry.key, entry.lines, entry.need) for entry in self.problems), self.decision))
+
+
+def _solve(problems: tuple[ModelProblem, ...], settings: Settings) -> tuple[Plan, ...]:
+    return _answer(_Question(problems, settings.limits, settings.decision))
+
+
+@lru_cache(maxsize=64)
+def _answer(question: _Question) -> tuple[Plan, ...]:
+    return solve_fleet(question.problems, question.limits, question.decision)
 
 
 def _pose(wish: Wish, decision: DecisionSettings, now_s: float) -> ModelProblem:
@@ -94,7 +108,7 @@ def _pose(wish: Wish, decision: DecisionSettings, now_s: float) -> ModelProblem:
     lines = tuple(_draw_line(line, wish, decision, now_s) for line in view.variants)
     fixed = wish.replicas
     if wish.keep is not None:
-        lines = tuple(_raise_floor(line, wish.sight.published[line.key]) for line in lines)
+        lines = tuple(raise_floor(line, wish.sight.published[line.key]) for line in lines)
         if fixed is not None:
             fixed = {key: max(count, wish.sight.published[key]) for key, count in fixed.items()}
     least = wish.least_replicas

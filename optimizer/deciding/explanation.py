@@ -105,10 +105,8 @@ def _explain_step(course: Course, line: VariantView, step: Step) -> tuple[Reason
         return wish.hold, Hold(wish.hold)
     if step.hold is not None:
         return step.hold.reason, step.hold
-    if course.kept_from is not None:
-        saved_per_hour = course.plan.cost_per_hour - course.kept_from.cost_per_hour
-        reason = Reason(ReasonCode.SWITCH_TOO_SMALL, f"another mix would save {saved_per_hour:.4g} per hour only")
-        return reason, Hold(reason)
+    if course.kept_reason is not None:
+        return course.kept_reason, Hold(course.kept_reason)
     if wish.keep is not None and before > 0:
         return wish.keep, Hold(wish.keep)
     return Reason(ReasonCode.STEADY, f"{before} replicas"), None

@@ -13,12 +13,16 @@ import pytest
 from optimizer.domain import ReasonCode
 from tests.builders.captured_log import CapturedLog, capture_log
 from tests.builders.faulty_page import Fault
-from tests.builders.outage_stage import Stage, open_stage
+from tests.builders.outage_fleet import CHEAP
+from tests.builders.outage_stage import PERIOD_S, Stage, open_stage
 from tests.builders.published import Published
 
 HIGH_PER_S, DOUBLE_PER_S, LOW_PER_S = 2.0, 4.0, 0.4
 SETTLED_PASSES = 3  # the calm window is watched once, and the fleet is as large as it is asked to be
 FALLING_PASSES = 5  # enough for the numbers to follow a fall that is seen, see the first test
+MAX_AGE_S = 120.0
+OUTDATED_PASSES = 10  # until the decision is older than MAX_AGE_S
+SILENT_PASSES = 8  # until an idle model goes to zero, where it may
 CODES = {
     Fault.KILLED: {ReasonCode.SCRAPE_FAILED},
     Fault.FROZEN: {ReasonCode.FROZEN},
@@ -27,6 +31,9 @@ CODES = {
     Fault.TRUNCATED: {ReasonCode.BAD_PAGE, ReasonCode.METRIC_MISSING},
     Fault.DRIPPING: {ReasonCode.SCRAPE_TIMEOUT},
 }
+
+
+QUICK_FAULTS = (Fault.KILLED, Fault.HTML, Fault.FROZEN, Fault.GARBAGE, Fault.KILLED, Fault.FROZEN)
 
 
 @pytest.fixture
@@ -112,3 +119,126 @@ def assert_log_tells(log: CapturedLog, fault: Fault) -> None:
     assert log.read("pages_usable")
     assert any("PartialData" in line["models"][0]["reason"] for line in log.read("cycle"))
     assert not log.read("pass_failed")
+
+
+async def test_without_any_page_the_numbers_stay_and_are_no_longer_given_to_those_who_act(tmp_path: Path) -> None:
+    """The decision grows old; beyond its limit the external metrics API refuses it, while pages go on showing it."""
+    async with open_stage(tmp_path) as stage:
+        await stage.play(SETTLED_PASSES, HIGH_PER_S)
+        settled = stage.last
+        for fault, name in zip(QUICK_FAULTS, sorted(stage.fleet.pods), strict=False):
+            await stage.fleet.go_wrong(fault, [name])
+        outage = await stage.play(OUTDATED_PASSES, LOW_PER_S)
+        assert {tuple(seen.numbers.items()) for seen in outage} == {tuple(settled.numbers.items())}
+        assert {seen.demand_per_s for seen in outage} == {None}
+        assert all(None not in seen.page_reasons.values() for seen in outage)
+        ages_s = [seen.model["age_s"] for seen in outage]
+        assert ages_s == [PERIOD_S * (number + 1) for number in range(OUTDATED_PASSES)]
+        assert [seen.get_sample("variant_autoscaler_decision_age_seconds") for seen in outage] == ages_s
+        assert [seen.statuses for seen in outage] == [{200 if age_s <= MAX_AGE_S else 503} for age_s in ages_s]
+        status, body = stage.last.answers[CHEAP]
+        assert (status, body["kind"], body["reason"], body["code"]) == (503, "Status", "ServiceUnavailable", 503)
+        assert f"{ages_s[-1]:.0f} s old, the limit is {MAX_AGE_S:.0f} s" in body["message"]
+
+        await stage.fleet.go_wrong(Fault.NONE, stage.fleet.pods)
+        await stage.play(1, LOW_PER_S)
+        assert (stage.last.statuses, stage.last.model["age_s"]) == ({200}, 0.0)
+        await play_until_lower(stage, settled)
+        assert stage.last.fresh["status"] is True
+
+
+async def test_a_restart_in_an_outage_changes_no_number(tmp_path: Path) -> None:
+    async with open_stage(tmp_path, has_state=True) as stage:
+        await stage.play(SETTLED_PASSES, HIGH_PER_S)
+        half = sorted(stage.fleet.pods)[::2]
+        await stage.fleet.go_wrong(Fault.KILLED, half)
+        await stage.play(1, DOUBLE_PER_S)
+        before = stage.last
+        await stage.stop_adapter()
+        assert (await stage.start_adapter()).numbers == before.numbers
+        assert_never_lower(await stage.play(FALLING_PASSES, LOW_PER_S), before)
+        assert stage.last.fresh["status"] is False
+        await stage.fleet.go_wrong(Fault.NONE, half)
+        await play_until_lower(stage, before)
+
+
+async def test_a_restart_after_every_page_is_gone_changes_no_number(tmp_path: Path) -> None:
+    async with open_stage(tmp_path, has_state=True) as stage:
+        await stage.play(SETTLED_PASSES, HIGH_PER_S)
+        before = stage.last
+        await stage.fleet.go_wrong(Fault.KILLED, stage.fleet.pods)
+        await stage.stop_adapter()
+        assert (await stage.start_adapter()).numbers == before.numbers
+        await stage.play(2, LOW_PER_S)
+        assert stage.last.numbers == before.numbers
+        assert stage.last.model["age_s"] == 2 * PERIOD_S
+
+
+async def test_a_silent_inventory_changes_no_number_and_growth_is_still_seen(tmp_path: Path, log: CapturedLog) -> None:
+    async with open_stage(tmp_path) as stage:
+        await stage.play(SETTLED_PASSES, HIGH_PER_S)
+        settled = stage.last
+        stage.fleet.is_inventory_gone = True
+        await stage.play(1, DOUBLE_PER_S)
+        assert stage.last.capacity_per_s > DOUBLE_PER_S
+        await stage.play(FALLING_PASSES, LOW_PER_S)
+        assert_never_lower(stage.seen[-FALLING_PASSES - 1 :], settled)
+        assert stage.last.fresh["status"] is False
+        assert "inventory" in stage.last.fresh["reason"]["message"]
+        stage.fleet.is_inventory_gone = False
+        await play_until_lower(stage, stage.last)
+    assert len(log.read("inventory_failed")) == len(log.read("inventory_renewed")) == 1
+
+
+async def test_a_gateway_page_that_is_gone_lowers_nothing_while_pods_answer(tmp_path: Path, log: CapturedLog) -> None:
+    """The pods tell what reaches them; what waits at the gateway nobody sees."""
+    async with open_stage(tmp_path, has_gateway=True) as stage:
+        await stage.play(SETTLED_PASSES, HIGH_PER_S)
+        settled = stage.last
+        assert settled.model["observed"]["arrivals"]["source"] == "gateway"
+        await stage.fleet.gateway.go_wrong(Fault.KILLED)
+        await stage.play(1, HIGH_PER_S)
+        assert stage.last.numbers == settled.numbers
+        assert stage.last.demand_per_s == pytest.approx(HIGH_PER_S, rel=0.05)
+        assert stage.last.model["observed"]["arrivals"]["source"] == "http_requests"
+        assert (stage.last.fresh["status"], stage.last.fresh["reason"]["code"]) == (False, ReasonCode.PARTIAL_DATA)
+        assert f"gateway {stage.fleet.gateway.url}" in stage.last.fresh["reason"]["message"]
+        assert stage.last.get_sample("variant_autoscaler_scrapes_total", outcome="ScrapeFailed") == 1
+        await stage.play(1, DOUBLE_PER_S)
+        assert stage.last.capacity_per_s > DOUBLE_PER_S
+        await stage.play(FALLING_PASSES, LOW_PER_S)
+        assert_never_lower(stage.seen[-FALLING_PASSES - 2 :], settled)
+        await stage.fleet.gateway.go_wrong(Fault.NONE)
+        await play_until_lower(stage, stage.last)
+        assert stage.last.fresh["status"] is True
+    assert [line["unusable"] for line in log.read("pages_unusable")] == [{"ScrapeFailed": 1}]
+    assert len(log.read("pages_usable")) == 1
+
+
+async def test_an_idle_model_goes_to_zero_only_while_somebody_could_see_it_asked_for(tmp_path: Path) -> None:
+    async with open_stage(tmp_path, has_gateway=True) as stage:
+        await stage.play(SETTLED_PASSES, LOW_PER_S)
+        await stage.fleet.gateway.go_wrong(Fault.KILLED)
+        outage = await stage.play(SILENT_PASSES, 0.0)
+        assert all(sum(seen.numbers.values()) > 0 for seen in outage)
+        await stage.fleet.gateway.go_wrong(Fault.NONE)
+        await stage.play(SILENT_PASSES, 0.0)
+        assert sum(stage.last.numbers.values()) == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.NONE, Fault.KILLED])
+async def test_pods_replaced_under_the_same_name_change_no_number(fault: Fault, tmp_path: Path) -> None:
+    """Their counters begin anew, which is neither a burst nor a fall; nor is it if their pages never come."""
+    async with open_stage(tmp_path) as stage:
+        await stage.play(SETTLED_PASSES, HIGH_PER_S)
+        settled = stage.last
+        for name in sorted(stage.fleet.pods)[::2]:
+            deployment = stage.fleet.pods[name].deployment
+            stage.fleet.remove_pod(name)
+            await stage.fleet.add_pod(name, deployment, uid="2", age_s=0.0)
+            await stage.fleet.go_wrong(fault, [name])
+        replaced = await stage.play(FALLING_PASSES, HIGH_PER_S)
+        assert [seen.numbers for seen in replaced] == [settled.numbers] * FALLING_PASSES
+        if fault is Fault.NONE:
+            assert [seen.demand_per_s for seen in replaced] == pytest.approx([HIGH_PER_S] * FALLING_PASSES, rel=0.1)
+            assert stage.last.fresh["status"] is True
