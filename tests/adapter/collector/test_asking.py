@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from adapter.collector import Collector, CollectorOptions, ScrapeOptions
-from adapter.collector.page_intake import PageIntake
+from adapter.collector.page_intake import PageIntake, Turnstile
 from adapter.inventory import Inventory
 from adapter.telemetry import Telemetry
 from optimizer.domain import Reason
@@ -199,6 +199,33 @@ async def test_no_two_pages_are_read_in_the_same_turn_of_the_loop(
     turns.stop()
     seen = [turn for witness in witnesses for turn in witness.seen]
     assert len(seen) == len(set(seen)) == 60
+
+
+async def test_turnstile_lets_one_through_per_turn_of_the_loop(clock: SteppedClock) -> None:
+    turnstile, turns = Turnstile(clock), Turns()
+
+    async def pass_through() -> int:
+        async with turnstile:
+            return turns.count
+
+    assert len(set(await asyncio.gather(*(pass_through() for _ in range(50))))) == 50
+    turns.stop()
+
+
+async def test_turnstile_goes_on_when_somebody_gives_up_in_it(clock: SteppedClock) -> None:
+    turnstile = Turnstile(clock)
+
+    async def pass_through() -> None:
+        async with turnstile:
+            pass
+
+    tasks = [asyncio.ensure_future(pass_through()) for _ in range(3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()  # while it leaves
+    tasks[1].cancel()  # while it waits
+    assert await asyncio.gather(*tasks, return_exceptions=True) != [None, None, None]
+    async with asyncio.timeout(10):
+        await pass_through()
 
 
 async def test_stopping_in_the_middle_leaves_nothing_running(servers: FakeServers, clock: SteppedClock) -> None:
