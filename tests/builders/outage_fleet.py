@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import aiohttp
@@ -43,7 +43,7 @@ service_classes: {{interactive: {{itl: 1s}}}}
 models:
   - name: {MODEL_ID}
     expected_workload: {{input_tokens: {INPUT_TOKENS}, output_tokens: {OUTPUT_TOKENS}}}
-    gateway: GATEWAY
+    GATEWAY
     variants:
       - {{name: cheap, deployment: {CHEAP}, accelerator: L40S, max_replicas: 4, PROFILE}}
       - {{name: dear, deployment: {DEAR}, accelerator: H100, PROFILE}}
@@ -112,11 +112,11 @@ class OutageFleet:
         await self._closing.aclose()
 
     def render_config(self, *, timeout: str, has_gateway: bool, has_state: bool) -> str:
-        """Return a configuration of the adapter for this fleet; `timeout` is that of a page."""
-        gateway = f'{{url: "{self.gateway.url}/metrics"}}' if has_gateway else "null"
+        """Return a configuration of the adapter for this fleet; with a gateway the LLM may go to zero."""
+        gateway = f'min_replicas: 0\n    idle_to_zero: 1m\n    gateway: {{url: "{self.gateway.url}/metrics"}}'
         text = _CONFIG.replace("PROFILE", _PROFILE).replace("ENGINE", self._settings.engine)
         text = text.replace("STATE", "state.json" if has_state else "null").replace("TIMEOUT", timeout)
-        return text.replace("INVENTORY", self._inventory_url).replace("GATEWAY", gateway)
+        return text.replace("INVENTORY", self._inventory_url).replace("GATEWAY", gateway if has_gateway else "")
 
     async def add_pod(self, name: str, deployment: str, uid: str = "1", *, age_s: float = _LONG_AGO_S) -> Pod:
         """Add a replica that is ready and was made `age_s` [s] ago."""

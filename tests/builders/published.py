@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,9 +50,8 @@ class Published:
     @property
     def capacity_per_s(self) -> float:
         """What all published replicas carry within the SLO, as far as known [1/s]."""
-        return sum(
-            entry["planned_replicas"] * (entry["capacity_per_s"]["value"] or 0) for entry in self.model["variants"]
-        )
+        lines = self.model["variants"]
+        return math.fsum(line["planned_replicas"] * (line["capacity_per_s"]["value"] or 0.0) for line in lines)
 
     @property
     def demand_per_s(self) -> float | None:
@@ -80,7 +80,7 @@ class Published:
 
     def get_sample(self, name: str, **labels: str) -> float:
         """Return the sum of the samples of ``/metrics`` that carry `labels`."""
-        return sum(
+        return math.fsum(
             sample.value
             for family in self._families
             for sample in family.samples
