@@ -12,7 +12,7 @@ from adapter.errors import BadDocument
 from optimizer.domain import DemandSource, DemandWindow, Reason, ReasonCode
 
 _REQUESTS, _WAITING = "requests", "waiting"
-_LIVING_SIGN = b"\nprocess_cpu_seconds_total "
+_CPU_TIME = b"\nprocess_cpu_seconds_total "  # a server that has anything to do spends time doing so
 _SILENT_AT_MOST = 5.0
 """Arrivals that pods may show while the gateway shows none [requests]: those on the way when the pages were taken."""
 _MOST_SERIES = 10_000
@@ -43,12 +43,13 @@ class GatewayHistory:
         self._counts: dict[bytes, float] | None = None
         self._time_s = 0.0
         self._body_hash: int | None = None
+        self._arrivals: float | None = None
         self._unseen_arrivals = 0.0
 
     def take_page(self, body: bytes, time_s: float) -> None:
         """Take the page `body`, of `time_s` [s]."""
         previous_hash, self._body_hash = self._body_hash, hash(body)
-        if previous_hash == self._body_hash and _LIVING_SIGN in body:
+        if previous_hash == self._body_hash and _CPU_TIME in body and self._arrivals != 0.0:
             self._miss(ReasonCode.FROZEN, "the page has not changed at all since the last one", time_s)
             return
         try:
@@ -124,8 +125,8 @@ class GatewayHistory:
             reset = self._explain(ReasonCode.COUNTER_RESET, f"{self.options.requests_metric} went back")
             self.window = _absent(start_s, time_s, reset, held)
         else:
-            source = DemandSource.GATEWAY
-            self.window = DemandWindow(start_s, time_s, source, arrivals=sum(steps), waiting_requests=held)
+            source, self._arrivals = DemandSource.GATEWAY, sum(steps)
+            self.window = DemandWindow(start_s, time_s, source, arrivals=self._arrivals, waiting_requests=held)
 
     def _miss(self, code: ReasonCode, message: str, time_s: float, held: float | None = None) -> None:
         start_s = time_s if self._counts is None else min(self._time_s, time_s)

@@ -6,7 +6,7 @@ last good one ended, so that no arrival is lost to a page that failed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adapter.collector.options import PageOptions
 from adapter.collector.read_page import read_page
@@ -25,7 +25,10 @@ from optimizer.domain import (
     ReasonCode,
 )
 
-_LIVING_SIGN = b"\nprocess_cpu_seconds_total "  # a server that answers at all spends time doing so
+_PAGE_COUNT = b'http_requests_total{endpoint="/metrics"'  # counts requests for the page itself, before the answer
+_CPU_TIME = b"\nprocess_cpu_seconds_total "  # a server that answers at all spends time doing so
+_MOST_REPEATS = 5
+"""Writing a page of hundreds of series takes more than 2 ms, and time spent is shown in steps of 10 ms."""
 _ENDS = (b"\n", b"# EOF")
 _UNUSABLE = frozenset({ReasonCode.FROZEN, ReasonCode.BAD_PAGE, ReasonCode.METRIC_MISSING, ReasonCode.STALE})
 """Of the reasons why a page closes no window, those that speak against the page."""
@@ -67,11 +70,13 @@ class PodHistory:
     reason: Reason | None = None
     answered_s: float | None = None
     _body_hash: int | None = None
+    _repeats: int = 0
+    _arrivals: float | None = None
 
     def expect(self, options: PageOptions) -> None:
         """Read pages as `options` say from now on; another page than before begins anew."""
         if options != self.options:
-            self.options, self.reading, self._body_hash = options, None, None
+            self.options, self.reading, self._body_hash, self._arrivals = options, None, None, None
 
     def take_page(self, body: bytes, time_s: float) -> None:
         """Take the page `body`, of `time_s` [s]."""
@@ -90,11 +95,13 @@ class PodHistory:
             names = ", ".join(entry.model_name for entry in readings)
             message = f"{self.pod.name}: the page has no numbers of {wanted}; it has {names}"
             self.miss_page(Reason(ReasonCode.METRIC_MISSING, message), time_s)
-        elif self._is_frozen(body):
+            return
+        is_changed = self._is_changed(body)
+        if is_changed is False and self._must_change(body):
             message = f"{self.pod.name}: the page has not changed at all since the last one"
             self.miss_page(Reason(ReasonCode.FROZEN, message), time_s)
         else:
-            self._close_window(reading)
+            self._close_window(replace(reading, is_changed=is_changed))
 
     def miss_page(self, reason: Reason, time_s: float) -> None:
         """Note that the page of `time_s` [s] could not be used; the last good reading stays for the next window."""
@@ -131,10 +138,21 @@ class PodHistory:
     def _shows_life(self, oldest_s: float) -> bool:
         return self.reading is not None and self.answered_s is not None and self.answered_s >= oldest_s
 
-    def _is_frozen(self, body: bytes) -> bool:
-        """Whether a living server would have answered something else than last time."""
+    def _is_changed(self, body: bytes) -> bool | None:
+        """Whether the page differs from the one before, None when there was none."""
         previous, self._body_hash = self._body_hash, hash(body)
-        return previous == self._body_hash and _LIVING_SIGN in body
+        self._repeats = self._repeats + 1 if previous == self._body_hash else 0
+        return None if previous is None else previous != self._body_hash
+
+    def _must_change(self, body: bytes) -> bool:
+        """Whether a living server would have answered something else than last time.
+
+        An idle one may show the same a few times. One that was asked for something until now hardly does: then it is
+        better to wait for a sign of life than to believe that all went silent at once.
+        """
+        if _PAGE_COUNT in body:
+            return True
+        return _CPU_TIME in body and (self._arrivals != 0.0 or self._repeats > _MOST_REPEATS)
 
     def _close_window(self, reading: PodReading) -> None:
         window = compute_window(self._find_start(reading, self.reading), reading)
@@ -142,6 +160,7 @@ class PodHistory:
             window = compute_window(self._find_start(reading, None), reading)
         self.window = window
         self.reason = window.reason if _get_code(window) in _UNUSABLE else None
+        self._arrivals = self._arrivals if window.arrivals is None else window.arrivals
         if _get_code(window) is not ReasonCode.FROZEN:
             self.reading = choose_baseline(self.reading, reading, self.stale_after_s)
 

@@ -96,6 +96,9 @@ class PodReading:
         What was found.
     ranks
         Data-parallel ranks seen.
+    is_changed
+        Whether anything on it differs from the page of the pod before: then its server lives. None when nobody
+        compared.
     """
 
     pod: PodKey
@@ -107,3 +110,4 @@ class PodReading:
     gauges: Mapping[Gauge, float] = field(default_factory=dict)
     histograms: Mapping[Histogram, HistogramReading] = field(default_factory=dict)
     ranks: int = 1
+    is_changed: bool | None = None

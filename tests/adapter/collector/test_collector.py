@@ -260,6 +260,32 @@ async def test_idle_server_is_not_frozen(servers: FakeServers, passes: Passes) -
     assert (window.arrivals, state.reason) == (0.0, None)
 
 
+async def test_idle_server_may_show_the_same_page_a_few_times_and_no_more(servers: FakeServers, passes: Passes) -> None:
+    server = await servers.open()
+    server.page.serve(0, running=0)
+    entry = make_pod_entry("a-0", server.url)
+    for _ in range(2):
+        await passes.run_on(entry)
+    server.freeze()
+    await passes.run_on(entry)
+    windows = [(await passes.run_on(entry))[0] for _ in range(6)]
+    assert [window.arrivals for window in windows] == [0.0, 0.0, 0.0, 0.0, 0.0, None]
+    assert get_code(windows[-1]) is ReasonCode.FROZEN
+
+
+async def test_page_that_counts_the_requests_for_itself_never_shows_the_same_twice(
+    servers: FakeServers, passes: Passes
+) -> None:
+    server = await servers.open()
+    server.page.serve(0, running=0)
+    line = 'sglang:http_requests_total{endpoint="/metrics",method="GET"} %d\n'
+    codes = []
+    for count in (1, 2, 3, 3, 4):
+        server.answer = answer_with(_hide_process(server.page) + (line % count).encode())
+        codes.append(get_code((await passes.run_on(make_pod_entry("a-0", server.url)))[0]))
+    assert codes == [ReasonCode.FIRST_READING, None, None, ReasonCode.FROZEN, None]
+
+
 async def test_idle_page_without_a_sign_of_life_is_believed(servers: FakeServers, passes: Passes) -> None:
     server = await servers.open(answer_with(_hide_process(PodPage(running=0.0))))
     for _ in range(2):

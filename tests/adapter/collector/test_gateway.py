@@ -185,6 +185,9 @@ def test_page_that_does_not_change_at_all_is_frozen() -> None:
     window = gateway.take(render(100) + alive.format(1.0))
     assert (window.arrivals, get_code(window)) == (None, ReasonCode.FROZEN)
     assert gateway.take(render(100) + alive.format(1.1)).arrivals == 0.0
+    assert gateway.take(render(100) + alive.format(1.1)).arrivals == 0.0  # idle, and too quick to show its time
+    assert gateway.take(render(130) + alive.format(1.2)).arrivals == 30.0
+    assert get_code(gateway.take(render(130) + alive.format(1.2))) is ReasonCode.FROZEN
 
 
 def test_page_not_newer_than_the_last_closes_no_window() -> None:

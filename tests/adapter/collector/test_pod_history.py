@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,19 @@ def make_history(born_s: float | None = None) -> PodHistory:
 def get_arrivals(history: PodHistory) -> float | None:
     assert history.window is not None
     return history.window.arrivals
+
+
+def test_idle_server_that_was_recorded_is_never_taken_for_frozen(data_dir: Path) -> None:
+    history, told, repeated, before = make_history(), 0, 0, ""
+    with gzip.open(data_dir / "recordings" / "vllm-0.32.0-restart-pages.jsonl.gz", "rt") as lines:
+        for page in map(json.loads, lines):
+            if page["status"] == 200:
+                history.take_page(page["text"].encode(), page["t_s"])
+                assert history.reason is None, page["t_s"]
+                told += get_arrivals(history) is not None
+                repeated += page["text"] == before
+                before = page["text"]
+    assert (told, repeated) == (137, 4)
 
 
 def test_page_cut_anywhere_tells_the_truth_or_nothing_and_loses_nothing() -> None:
@@ -137,3 +153,23 @@ def test_same_page_told_another_way_begins_anew() -> None:
 def test_pod_that_was_never_asked_has_a_state_without_figures() -> None:
     state = make_history().to_state(make_pod_entry("a-0", "", PodPhase.STARTING, ready_s=None), 100.0)
     assert (state.phase, state.seen_s, state.running_requests, state.reason) == (PodPhase.STARTING, None, None, None)
+
+
+def render_sglang(scrapes: int, arrivals: int) -> bytes:
+    """Return a page whose scheduler's gauges stood still when the work ended, as they do."""
+    counts = {"/metrics": scrapes, "/v1/completions": arrivals}
+    lines = [f'sglang:http_requests_total{{endpoint="{path}",method="GET"}} {count}' for path, count in counts.items()]
+    gauges = [f'sglang:{name}{{model_name="{MODEL_NAME}"}} 1' for name in ("num_running_reqs", "num_queue_reqs")]
+    return "\n".join([*lines, *gauges, f'sglang:num_requests_total{{model_name="{MODEL_NAME}"}} 9', ""]).encode()
+
+
+def test_page_that_counts_its_own_requests_tells_no_work_from_standing_still() -> None:
+    history = make_history()
+    history.expect(PageOptions(engine="sglang"))
+    history.take_page(render_sglang(1, 10), 0.0)
+    history.take_page(render_sglang(2, 10), PERIOD_S)
+    assert (get_arrivals(history), history.reason) == (0.0, None)
+    history.take_page(render_sglang(2, 10), 2 * PERIOD_S)
+    assert (get_arrivals(history), str(history.reason).partition(":")[0]) == (None, "Frozen")
+    history.take_page(render_sglang(4, 25), 3 * PERIOD_S)
+    assert get_arrivals(history) == 15.0
