@@ -129,7 +129,15 @@ class EngineServer:
         finally:
             self._http.end(visit, self._clock.now_s())
 
-    async def _answer_metrics(self, _: web.Request) -> web.Response:
+    async def _answer_metrics(self, request: web.Request) -> web.Response:
+        if not self._engine_runner.page.counts_scrapes:
+            return self._render_page()
+        with self._visit(request) as visit:
+            response = self._render_page()
+            self._http.answer(visit, response.status, response.content_length or 0)
+        return response
+
+    def _render_page(self) -> web.Response:
         page = self._engine_runner.page
         return web.Response(body=page.render().encode(), headers={"Content-Type": page.content_type})
 

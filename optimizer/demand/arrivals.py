@@ -44,7 +44,9 @@ def count_arrivals(step: Difference) -> tuple[DemandSource, float] | Reason:
     for source, count in _FORMULAS.items():
         arrivals = count(step)
         if arrivals is not None:
-            if (source is not DemandSource.HTTP_ARRIVALS or arrivals == 0.0) and is_frozen(step):
+            # Arrivals that are counted directly hold whatever the engine does, as long as the page is alive.
+            is_direct = source is DemandSource.HTTP_ARRIVALS and (arrivals > 0.0 or step.newer.is_changed is True)
+            if not is_direct and is_frozen(step):
                 stuck = sum_gauges(step.newer, *_IN_FLIGHT)
                 message = f"{step.newer.pod.name}: {stuck:g} requests in flight, and no token, no step, no change"
                 return Reason(ReasonCode.FROZEN, message)

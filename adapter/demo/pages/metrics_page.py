@@ -12,9 +12,10 @@ from optimizer.simulation import EndedRequest, HistogramEdges, TokenEngine, comp
 
 
 class MetricsPage(Protocol):
-    """The metrics page of one server."""
+    """The metrics page of one server; `counts_scrapes` says whether requests for it are counted on it as others are."""
 
     content_type: str
+    counts_scrapes: bool
 
     def note_first_token(self, ttft_s: float, is_streaming: bool) -> None:
         """Hear of the first token of a request whose client still listens, `ttft_s` [s] after its arrival."""

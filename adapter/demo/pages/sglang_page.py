@@ -85,6 +85,7 @@ class SglangPage:
     """
 
     content_type = CONTENT_TYPE
+    counts_scrapes = True
 
     def __init__(self, settings: EngineSettings, engine: TokenEngine, http: HttpCounts, startup_s: float) -> None:
         self._settings = settings

@@ -36,6 +36,7 @@ class VllmPage:
     """
 
     content_type = CONTENT_TYPE
+    counts_scrapes = False
 
     def __init__(
         self, settings: EngineSettings, engine: TokenEngine, http: HttpCounts, started_s: float, created_s: float

@@ -112,6 +112,13 @@ async def test_a_bad_request_is_refused_by_the_name_of_its_field(
     assert bench.server.running_requests == 0
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+async def test_the_page_of_an_idle_server_differs_at_every_answer(make_bench: Callable[..., Any], engine: str) -> None:
+    """By this a copy that stands still is told from a server without work."""
+    bench = await make_bench(engine=engine)
+    assert len({await bench.fetch("/metrics") for _ in range(4)}) == 4
+
+
 async def test_it_refuses_work_until_its_start_is_over(make_bench: Callable[..., Any]) -> None:
     bench = await make_bench(ready_in_s=10.0)
 
@@ -244,7 +251,7 @@ async def test_sglang_counts_every_request_at_arrival(
     assert sum_samples(page, "sglang:http_requests_total", endpoint="/v1/completions") == arrivals
     left = sum(ended.outcome is RequestOutcome.LEFT for ended in bench.ended)
     assert sum_samples(page, "sglang:num_aborted_requests_total") == left
-    assert sum_samples(page, "sglang:http_requests_active") == 0
+    assert sum_samples(page, "sglang:http_requests_active", endpoint="/v1/completions") == 0
 
 
 async def test_records_tell_how_each_request_ended(make_bench: Callable[..., Any]) -> None:

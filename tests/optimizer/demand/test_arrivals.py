@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -208,3 +209,11 @@ def test_arrivals_at_a_hung_engine_are_still_known_where_they_are_counted_direct
     assert compute_window(before, after).arrivals == 15.0
     still = make_reading(15.0, before.counters, running=3.0)
     assert compute_window(before, still).arrivals is None
+
+
+def test_no_arrivals_on_a_page_that_lives_are_none_whatever_its_gauges_say() -> None:
+    """The gauges of an idle scheduler may stand still for long."""
+    before = make_reading(0.0, {**BUSY, Counter.HTTP_ARRIVALS: 60.0}, running=3.0)
+    still = make_reading(15.0, before.counters, running=3.0)
+    assert compute_window(before, replace(still, is_changed=True)).arrivals == 0.0
+    assert compute_window(before, replace(still, is_changed=False)).arrivals is None
