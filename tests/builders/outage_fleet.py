@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -23,6 +23,7 @@ from optimizer.domain import IterationLaw, ModelKey, PodKey, PodPhase, WorkloadR
 from optimizer.simulation import EndedRequest
 from tests.builders.faulty_page import Fault, FaultyPage
 
+EngineName: TypeAlias = Literal["vllm", "sglang"]
 NAMESPACE, MODEL_ID = "default", "llama-8b"
 CHEAP, DEAR = "llama-cheap", "llama-dear"
 OPENING = {CHEAP: 4, DEAR: 2}
@@ -75,7 +76,7 @@ class OutageFleet:
         Whether whoever asks for the inventory is refused.
     """
 
-    def __init__(self, clock: Clock, session: aiohttp.ClientSession, engine_name: Literal["vllm", "sglang"]) -> None:
+    def __init__(self, clock: Clock, session: aiohttp.ClientSession, engine_name: EngineName) -> None:
         self.pods: dict[str, Pod] = {}
         self.is_inventory_gone = False
         self._clock, self._session = clock, session
@@ -183,7 +184,7 @@ class OutageFleet:
 
 
 @asynccontextmanager
-async def open_fleet(clock: Clock, engine_name: Literal["vllm", "sglang"] = "vllm") -> AsyncIterator[OutageFleet]:
+async def open_fleet(clock: Clock, engine_name: EngineName = "vllm") -> AsyncIterator[OutageFleet]:
     """Yield a fleet with its opening replicas ready."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         fleet = OutageFleet(clock, session, engine_name)

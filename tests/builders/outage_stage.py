@@ -10,12 +10,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
 import aiohttp
 
 from adapter.compose import Application, open_application
-from tests.builders.outage_fleet import CHEAP, DEAR, NAMESPACE, OutageFleet, open_fleet
+from tests.builders.outage_fleet import CHEAP, DEAR, NAMESPACE, EngineName, OutageFleet, open_fleet
 from tests.builders.published import Published, read_published
 from tests.builders.stepped_clock import SteppedClock, until
 
@@ -92,7 +91,7 @@ class Stage:
 @asynccontextmanager
 async def open_stage(
     folder: Path,
-    engine_name: Literal["vllm", "sglang"] = "vllm",
+    engine_name: EngineName = "vllm",
     *,
     timeout: str = "10s",
     has_gateway: bool = False,

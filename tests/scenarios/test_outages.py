@@ -13,7 +13,7 @@ import pytest
 from optimizer.domain import ReasonCode
 from tests.builders.captured_log import CapturedLog, capture_log
 from tests.builders.faulty_page import Fault
-from tests.builders.outage_fleet import CHEAP
+from tests.builders.outage_fleet import CHEAP, EngineName
 from tests.builders.outage_stage import PERIOD_S, Stage, open_stage
 from tests.builders.published import Published
 
@@ -58,13 +58,15 @@ async def play_until_lower(stage: Stage, than: Published) -> None:
     pytest.fail(f"nothing was released: {stage.last.model['reason']}")
 
 
-async def test_without_an_outage_the_numbers_follow_the_demand_down(tmp_path: Path) -> None:
-    async with open_stage(tmp_path) as stage:
+@pytest.mark.parametrize("engine_name", ["vllm", "sglang"])
+async def test_without_an_outage_the_numbers_follow_the_demand_down(engine_name: EngineName, tmp_path: Path) -> None:
+    """Also when it leaves some replicas without any request: that is no outage."""
+    async with open_stage(tmp_path, engine_name) as stage:
         await stage.play(SETTLED_PASSES, HIGH_PER_S)
         settled = sum(stage.last.numbers.values())
-        await stage.play(FALLING_PASSES, LOW_PER_S)
+        await stage.play(FALLING_PASSES, 0.5 * LOW_PER_S)
         assert sum(stage.last.numbers.values()) < settled
-        assert stage.last.fresh["status"] is True
+        assert all(seen.fresh["status"] is True for seen in stage.seen[2:])
 
 
 @pytest.mark.slow
@@ -72,7 +74,18 @@ async def test_without_an_outage_the_numbers_follow_the_demand_down(tmp_path: Pa
 async def test_half_of_the_pages_gone_wrong_lower_nothing_hide_no_growth_and_it_recovers(
     fault: Fault, tmp_path: Path, log: CapturedLog
 ) -> None:
-    async with open_stage(tmp_path, timeout="1s" if fault is Fault.DRIPPING else "10s") as stage:
+    await play_half_an_outage(fault, "vllm", tmp_path, log)
+
+
+async def test_half_of_the_pages_frozen_are_told_from_replicas_without_work_on_pages_of_sglang_too(
+    tmp_path: Path, log: CapturedLog
+) -> None:
+    await play_half_an_outage(Fault.FROZEN, "sglang", tmp_path, log)
+
+
+async def play_half_an_outage(fault: Fault, engine_name: EngineName, folder: Path, log: CapturedLog) -> None:
+    """Play an outage of half of the pages, growth and fall within it, and its end."""
+    async with open_stage(folder, engine_name, timeout="1s" if fault is Fault.DRIPPING else "10s") as stage:
         await stage.play(SETTLED_PASSES, HIGH_PER_S)
         settled = stage.last
         assert settled.fresh["status"] is True
