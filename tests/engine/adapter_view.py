@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.engine.compare import LengthEstimate, QuantileEstimate, RateEstimate, Span
+from tests.engine.compare import LengthEstimate, QuantileEstimate, Span
+from tests.engine.compare_rates import RateEstimate
 from tests.engine.watch import Answer
 
 LEVELS = {"p50_s": 0.5, "p90_s": 0.9}

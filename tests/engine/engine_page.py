@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.engine.compare import Line, RateEstimate
+from tests.engine.compare import Line
+from tests.engine.compare_rates import RateEstimate
 from tests.engine.record import OK, RequestRecord
 from tests.engine.watch import Answer
 

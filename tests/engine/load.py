@@ -77,11 +77,14 @@ class LoadClient:
             raise
         except aiohttp.ClientError as cause:
             record.status = type(cause).__name__
+        finally:
+            record.ended_s = self.clock.now_s()
 
     async def _stream(self, request: PlannedRequest, record: RequestRecord) -> None:
         async with self.session.post(
             f"{self.url}/v1/completions", json=_make_body(request, len(self.records))
         ) as reply:
+            record.taken_s = self.clock.now_s()
             usage: dict[str, int] = {}
             async for line in reply.content:
                 if not line.startswith(b"data: {"):

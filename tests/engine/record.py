@@ -24,8 +24,12 @@ class RequestRecord:
         As the server counted them where it told so, else as intended.
     token_times_s
         Arrival of each streamed piece, one token each as a rule.
+    taken_s
+        When the status line came: the server's front end has the request. None when it never came.
     done_s
         End of the answer; None when it did not end well.
+    ended_s
+        When it was over, well or not; None while it runs.
     status
         HTTP status, ``left`` when the client left, ``incomplete`` when the answer broke off, or the name of
         the client's error.
@@ -37,6 +41,8 @@ class RequestRecord:
     token_times_s: list[float] = field(default_factory=list)
     done_s: float | None = None
     status: str = ""
+    taken_s: float | None = None
+    ended_s: float | None = None
 
     @property
     def first_s(self) -> float | None:

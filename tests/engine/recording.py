@@ -33,12 +33,12 @@ def write_recording(
 
 
 def write_answers(path: Path, answers: Sequence[Answer]) -> None:
-    """Write one line an answer: its time and that of the question [s], 200 or what went wrong, and the whole text."""
+    """Write one line an answer: when it was asked for and when it began [s], 200 or what went wrong, the whole text."""
     lines = [
         json.dumps(
             {
-                "t_s": round(one.time_s, 3),
-                "asked_s": None if one.asked_s is None else round(one.asked_s, 3),
+                "t_s": _round(one.time_s),
+                "begun_s": _round(one.begun_s),
                 "status": 200 if one.status == "200" else one.status,
                 "text": one.text,
             }
@@ -49,10 +49,15 @@ def write_answers(path: Path, answers: Sequence[Answer]) -> None:
 
 
 def write_token_times(path: Path, records: Sequence[RequestRecord]) -> None:
-    """Write one line a request: its sending time and those of its tokens [s]."""
+    """Write one line a request: when it was sent, taken, and over, and when its tokens came [s]."""
     lines = [
         json.dumps(
-            {"sent_s": round(one.sent_s, 4), "token_times_s": [round(time_s, 4) for time_s in one.token_times_s]}
+            {
+                "sent_s": _round(one.sent_s),
+                "taken_s": _round(one.taken_s),
+                "ended_s": _round(one.ended_s),
+                "token_times_s": [_round(time_s) for time_s in one.token_times_s],
+            }
         )
         for one in records
     ]
@@ -80,9 +85,13 @@ def _render_requests(records: Sequence[RequestRecord]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for one in records:
-        times = [None if time_s is None else round(time_s, 4) for time_s in (one.first_s, one.done_s)]
-        writer.writerow([round(one.sent_s, 4), one.input_tokens, one.output_tokens, *times, one.status])
+        lengths = (one.input_tokens, one.output_tokens)
+        writer.writerow([_round(one.sent_s), *lengths, _round(one.first_s), _round(one.done_s), one.status])
     return text.getvalue()
+
+
+def _round(time_s: float | None) -> float | None:
+    return None if time_s is None else round(time_s, 4)
 
 
 def _write_compressed(path: Path, text: str) -> None:

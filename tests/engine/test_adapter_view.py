@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 from tests.engine.adapter_view import read_decisions, select_disjoint, select_quantile
-from tests.engine.compare import LengthEstimate, QuantileEstimate, RateEstimate, Span
+from tests.engine.compare import LengthEstimate, QuantileEstimate, Span
+from tests.engine.compare_rates import RateEstimate
 from tests.engine.watch import Answer
 
 ORIGIN_UNIX_S = 1_000_000.0

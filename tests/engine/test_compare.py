@@ -5,87 +5,17 @@ import pytest
 from tests.engine.compare import (
     LengthEstimate,
     QuantileEstimate,
-    RateEstimate,
-    Span,
-    join_windows,
     judge_mean_tokens,
     judge_quantile,
-    judge_rates,
-    judge_signs,
-    judge_spikes,
 )
 from tests.engine.record import LEFT, OK, RequestRecord
 
-WHOLE = Span(0.0, 1000.0)
 EDGES_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
-
-
-def make_estimates(start_s: float, step_s: float, *arrivals: float) -> list[RateEstimate]:
-    return [
-        RateEstimate(start_s + step_s * number, start_s + step_s * (number + 1), count)
-        for number, count in enumerate(arrivals)
-    ]
 
 
 def make_done(done_s: float, input_tokens: int = 10, latency_s: float = 1.0, first_s: float = 0.5) -> RequestRecord:
     sent_s = done_s - latency_s
     return RequestRecord(sent_s, input_tokens, 5, [sent_s + first_s, done_s], done_s, OK)
-
-
-def test_adjoining_windows_are_joined_until_they_last_twenty_seconds() -> None:
-    runs = join_windows(make_estimates(0.0, 8.0, 1, 2, 3, 4))
-    assert runs == [RateEstimate(0.0, 24.0, 6), RateEstimate(8.0, 32.0, 9)]
-
-
-def test_what_was_counted_too_many_is_taken_off_where_windows_are_joined() -> None:
-    head, found_out = RateEstimate(0.0, 10.0, 12.0), RateEstimate(10.0, 20.0, 0.0, overcounted=2.0)
-    assert join_windows([head, found_out]) == [RateEstimate(0.0, 20.0, 10.0)]
-
-
-def test_windows_are_never_joined_over_a_gap() -> None:
-    assert join_windows([*make_estimates(0.0, 8.0, 1, 2), *make_estimates(17.0, 8.0, 3, 4)]) == []
-
-
-def test_a_long_window_stands_alone() -> None:
-    assert join_windows([RateEstimate(5.0, 65.0, 7)]) == [RateEstimate(5.0, 65.0, 7)]
-
-
-@pytest.mark.parametrize("arrivals, is_passed", [(20, True), (24.4, True), (24.5, False), (15.6, True), (15.5, False)])
-def test_a_rate_may_differ_by_two_percent_and_a_fifth_per_second(arrivals: float, is_passed: bool) -> None:
-    sent_s = [0.5 + number for number in range(20)]  # 1/s: 20 ± 20 * (0.02 + 0.2)
-    assert judge_rates("x", [RateEstimate(0.0, 20.0, arrivals)], sent_s, WHOLE).is_passed is is_passed
-
-
-def test_the_worst_of_all_windows_is_judged() -> None:
-    sent_s = [0.5 + number for number in range(60)]
-    line = judge_rates("x", make_estimates(0.0, 20.0, 20, 30, 20), sent_s, WHOLE)
-    assert not line.is_passed
-    assert line.observed == "1.500/s (worst of 3, 20-40 s, 1 outside)"
-
-
-def test_windows_that_touch_an_excluded_span_do_not_count() -> None:
-    sent_s = [0.5 + number for number in range(60)]
-    estimates = make_estimates(0.0, 20.0, 20, 90, 20)
-    assert judge_rates("x", estimates, sent_s, WHOLE, [Span(25.0, 26.0)]).is_passed
-
-
-def test_no_window_at_all_is_a_failure() -> None:
-    assert not judge_rates("x", [], [1.0], WHOLE).is_passed
-    assert not judge_spikes([], [1.0], WHOLE).is_passed
-    assert not judge_signs([]).is_passed
-
-
-def test_a_single_negative_estimate_is_a_failure() -> None:
-    assert judge_signs(make_estimates(0.0, 2.0, 0, 3)).is_passed
-    assert not judge_signs(make_estimates(0.0, 2.0, 5, -1, 3)).is_passed
-
-
-def test_arrivals_may_be_found_late_at_a_restart_and_never_be_invented() -> None:
-    sent_s = [float(second) for second in range(80, 100)]  # 20 requests, then the server dies
-    restart = Span(100.0, 140.0)
-    assert judge_spikes([RateEstimate(98.0, 118.0, 20)], sent_s, restart).is_passed
-    assert not judge_spikes([RateEstimate(98.0, 118.0, 60)], sent_s, restart).is_passed
-    assert not judge_spikes([RateEstimate(130.0, 150.0, 20)], sent_s, restart).is_passed
 
 
 @pytest.mark.parametrize("tokens, is_passed", [(40.0, True), (41.9, True), (42.1, False), (37.9, False)])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.engine.compare import RateEstimate
+from tests.engine.compare_rates import RateEstimate
 from tests.engine.engine_page import estimate_arrivals, judge_trial, read_page, read_pages
 from tests.engine.record import OK, RequestRecord
 from tests.engine.watch import Answer

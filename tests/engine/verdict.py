@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tests.engine.adapter_view import LEVELS, AdapterView, read_decisions, select_disjoint, select_quantile
+from tests.engine.arrivals import find_truth
 from tests.engine.compare import (
     LATENCIES,
     Line,
     Span,
     judge_mean_tokens,
     judge_quantile,
-    judge_rates,
-    judge_signs,
-    judge_spikes,
 )
+from tests.engine.compare_rates import judge_certainty, judge_rates, judge_signs, judge_spikes, select_windows
 from tests.engine.engine_page import estimate_arrivals, judge_trial, read_pages
 from tests.engine.play import Sighting
 from tests.engine.record import RequestRecord
@@ -23,16 +22,17 @@ from tests.engine.record import RequestRecord
 def judge_sighting(sighting: Sighting, *, with_adapter: bool) -> list[Line]:
     """Return every judgement of what was seen."""
     pages, records, restarts = read_pages(sighting.pages), sighting.records, sighting.list_restarts()
-    sent_s, whole = [one.sent_s for one in records], Span(0.0, sighting.end_s)
+    truth, whole = find_truth(records), Span(0.0, sighting.end_s)
     lines = judge_trial(pages, records, len(restarts), sighting.clock.origin_unix_s)
-    lines.append(judge_rates("trial: pages by conservation", estimate_arrivals(pages), sent_s, whole, restarts))
+    windows = select_windows(estimate_arrivals(pages), whole, restarts)
+    lines += [judge_certainty(windows, truth), judge_rates("trial: pages by conservation", windows, truth)]
     if not with_adapter:
         return lines
     view = read_decisions(sighting.decisions, sighting.clock.origin_unix_s)
     lines.append(Line("adapter: decisions", ">= 1", f"{view.answers} answers", "", view.answers > 0))
-    lines.append(judge_rates("adapter", view.rates, sent_s, whole, restarts))
+    lines.append(judge_rates("adapter", select_windows(view.rates, whole, restarts), truth))
     lines.append(judge_signs(view.rates))
-    lines += [judge_spikes(view.rates, sent_s, span) for span in restarts]
+    lines += [judge_spikes(view.rates, truth, span) for span in restarts]
     for name, span in sighting.list_steady():
         lines += _judge_steady(name, span, view, records, pages[-1].edges_s if pages else {})
     return lines

@@ -17,20 +17,20 @@ class Answer:
     Attributes
     ----------
     time_s
-        When the answer began: the server made its page just before, however long the text took afterwards. When it
-        failed, for an answer that never came.
+        When it was asked for. A page is of that moment: what was sent before stands before the question in the
+        server's line, and neither a late answer nor a late reader makes it younger.
     status
         "200" or what went wrong.
     text
         Empty unless the status is "200".
-    asked_s
-        When it was asked for; None where nobody noted it. The page is no older than that.
+    begun_s
+        When the answer began, so that slow ones can be told; None when none came.
     """
 
     time_s: float
     status: str
     text: str
-    asked_s: float | None = None
+    begun_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -59,5 +59,5 @@ class Watcher:
                 text = await response.text()
                 status = str(response.status)
         except (aiohttp.ClientError, TimeoutError) as cause:
-            return Answer(self.clock.now_s(), type(cause).__name__, "", asked_s)
-        return Answer(begun_s, status, text if status == "200" else "", asked_s)
+            return Answer(asked_s, type(cause).__name__, "")
+        return Answer(asked_s, status, text if status == "200" else "", begun_s)
