@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from adapter.clock import Clock
 from adapter.demo.catalog import MOST_REPLICAS, DemoModel, build_accelerators, build_model
+from adapter.demo.configuration_text import Surroundings, render_configuration
 from adapter.demo.fleet import Fleet, FleetWorkload
 from adapter.demo.fleet_server import Begin, FleetServer
 from adapter.demo.lateness import Lateness, LatenessRecord
 from adapter.demo.load import LoadGenerator
-from adapter.demo.options import FleetPlan
+from adapter.demo.options import DemoOptions, FleetPlan
 from adapter.demo.profiles import read_prices
 from adapter.demo.request_log import RequestLog
 from adapter.demo.scenarios import Scenario, build_scenario
@@ -30,15 +32,30 @@ from optimizer.domain import ModelKey, PodPhase, Settings, VariantKey, Workload,
 _LOOK_WALL_S = 2.0
 
 
-def build_models(plan: FleetPlan) -> tuple[DemoModel, ...]:
-    """Return the LLMs of `plan`."""
-    return tuple(build_model(name, plan.options.to_catalog_options()) for name in plan.options.models)
+def build_models(options: DemoOptions) -> tuple[DemoModel, ...]:
+    """Return the LLMs of a demo."""
+    return tuple(build_model(name, options.to_catalog_options()) for name in options.models)
 
 
-def build_settings(plan: FleetPlan, models: tuple[DemoModel, ...]) -> Settings:
-    """Return models and prices of `plan` as the optimizer wants them."""
-    prices = read_prices(Path(plan.options.prices_file) if plan.options.prices_file else None)
+def build_settings(options: DemoOptions, models: tuple[DemoModel, ...]) -> Settings:
+    """Return `models` and their prices as the optimizer wants them."""
+    prices = read_prices(Path(options.prices_file) if options.prices_file else None)
     return Settings(tuple(model.served for model in models), build_accelerators(models, prices))
+
+
+def build_configuration(options: DemoOptions, page_port: int, api_port: int, fleet_url: str, router_url: str) -> str:
+    """Return the configuration of an autoscaler for the fleet and router at the two addresses."""
+    models = build_models(options)
+    around = Surroundings(
+        page_port=page_port,
+        api_port=api_port,
+        inventory_url=fleet_url + "/inventory",
+        gateway_url=router_url + "/metrics" if options.has_gateway else "",
+        period_s=options.scrape_interval_s,
+        actuation_delay_s=options.hpa_sync_s,
+        calm_window_s=options.calm_window_s,
+    )
+    return render_configuration(models, build_settings(options, models).accelerators, around)
 
 
 def estimate_replica_rates_per_s(models: tuple[DemoModel, ...]) -> Mapping[VariantKey, float]:
@@ -59,24 +76,26 @@ class FleetProcess:
 
     Parameters
     ----------
-    plan
-        What is played, on which clock.
+    options
+        What is played.
+    clock
+        The time of engines, load and scaling.
     """
 
-    def __init__(self, plan: FleetPlan) -> None:
-        self._plan = plan
-        self._clock = plan.clock
-        self._models = build_models(plan)
-        self._settings = build_settings(plan, self._models)
+    def __init__(self, options: DemoOptions, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self._models = build_models(options)
+        self._settings = build_settings(options, self._models)
         self._rates_per_s = estimate_replica_rates_per_s(self._models)
         self._scenario = self._build_scenario()
-        self.fleet = Fleet(self._build_workloads(), plan.clock, plan.options.seed, self._update_router)
+        self.fleet = Fleet(self._build_workloads(), clock, options.seed, self._update_router)
         self.log = RequestLog({model.key: _get_slos(model) for model in self._models})
-        settings = RouterSettings(port=plan.options.router_port)
-        self.router = Router(settings, [model.key for model in self._models], InstanceAwareLeastLoad, plan.clock)
+        settings = RouterSettings(port=options.router_port)
+        self.router = Router(settings, [model.key for model in self._models], InstanceAwareLeastLoad, clock)
         self.server = FleetServer(self.fleet.to_inventory, self._get_status, self._get_report)
         self._lateness = LatenessRecord()
-        self._begin_s = plan.clock.now_s()
+        self._begin_s = clock.now_s()
 
     async def open(self) -> None:
         """Start every server; the opening replicas are ready soon after."""
@@ -87,12 +106,12 @@ class FleetProcess:
     async def play(self, begin: Begin) -> None:
         """Let traffic and scaling run until it is canceled."""
         specs = {workload.ref: make_recommended_spec(MOST_REPLICAS) for workload in self.fleet.workloads}
-        hpa = StandInHpa(self.fleet, specs, begin.api_url, self._clock, sync_s=self._plan.options.hpa_sync_s)
+        hpa = StandInHpa(self.fleet, specs, begin.api_url, self._clock, sync_s=self._options.hpa_sync_s)
         load = LoadGenerator(self._clock, self.router.url, self.log)
         self._begin_s = self._clock.now_s()
         async with asyncio.TaskGroup() as group:
             group.create_task(hpa.run())
-            group.create_task(load.run(self._scenario.play(self._plan.options.seed), self._begin_s))
+            group.create_task(load.run(self._scenario.play(self._options.seed), self._begin_s))
             group.create_task(self._watch_lateness(load))
 
     async def close(self) -> None:
@@ -107,7 +126,7 @@ class FleetProcess:
             self._lateness.note(Lateness.of(self.fleet.take_lag(), load.take_lateness_s()))
 
     def _build_scenario(self) -> Scenario:
-        options = self._plan.options
+        options = self._options
         worth = {model.key: self._rates_per_s[self._choose_cheapest(model)] for model in self._models}
         return build_scenario(options.scenario, self._models, worth, options.startup_s)
 
@@ -166,7 +185,7 @@ async def run_fleet(plan: FleetPlan, announce: Callable[[str], None]) -> None:
     announce
         Called once with one line of JSON: the addresses of the fleet (``fleet_url``) and its router (``router_url``).
     """
-    process = FleetProcess(plan)
+    process = FleetProcess(plan.options, plan.clock)
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)

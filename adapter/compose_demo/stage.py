@@ -14,10 +14,9 @@ from typing import TypeVar
 
 import aiohttp
 
-from adapter.compose_demo.fleet_process import build_models, build_settings
+from adapter.compose_demo.fleet_process import build_configuration
 from adapter.config.load import load_configuration
 from adapter.demo.children import Child
-from adapter.demo.configuration_text import Surroundings, render_configuration
 from adapter.demo.options import FleetPlan, encode_plan
 from adapter.demo.ports import choose_port
 from adapter.demo.watching import post_document, wait_until_up
@@ -101,7 +100,8 @@ async def _start(
     addresses = _decode_addresses(await _await_up(fleet.read_line(_UP_S), fleet, stopped))
     page_port, api_port = choose_port(plan.options.page_port), choose_port(API_PORT)
     config_file = folder / "config.yaml"
-    config_file.write_text(_render_configuration(plan, addresses, page_port, api_port), encoding="utf-8")
+    text = build_configuration(plan.options, page_port, api_port, addresses["fleet_url"], addresses["router_url"])
+    config_file.write_text(text, encoding="utf-8")
     clock = f"{plan.clock.start_s!r},{plan.clock.speed!r},{plan.clock.wall_start_s!r}"
     command = [*_COMMAND, "run", "--config", str(config_file), "--clock", clock]
     adapter = await Child.start("adapter", command, folder / "adapter.log")
@@ -118,20 +118,6 @@ async def _start(
         folder=folder,
         settings=load_configuration(config_file).settings,
     )
-
-
-def _render_configuration(plan: FleetPlan, addresses: dict[str, str], page_port: int, api_port: int) -> str:
-    models = build_models(plan)
-    around = Surroundings(
-        page_port=page_port,
-        api_port=api_port,
-        inventory_url=addresses["fleet_url"] + "/inventory",
-        gateway_url=addresses["router_url"] + "/metrics" if plan.options.has_gateway else "",
-        period_s=plan.options.scrape_interval_s,
-        actuation_delay_s=plan.options.hpa_sync_s,
-        calm_window_s=plan.options.calm_window_s,
-    )
-    return render_configuration(models, build_settings(plan, models).accelerators, around)
 
 
 async def _await_up(operation: Awaitable[T], child: Child, stopped: asyncio.Event) -> T:
