@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from adapter.collector import Collector
 from adapter.telemetry import Telemetry
 from tests.builders.fake_servers import FakeServers
+from tests.builders.passes import OPTIONS, Passes
 from tests.builders.stepped_clock import SteppedClock
 
 
@@ -26,3 +28,9 @@ def clock() -> SteppedClock:
 @pytest.fixture
 def telemetry() -> Telemetry:
     return Telemetry()
+
+
+@pytest.fixture
+async def passes(clock: SteppedClock, telemetry: Telemetry) -> AsyncIterator[Passes]:
+    async with Collector(OPTIONS, clock, telemetry) as collector:
+        yield Passes(collector, clock)
