@@ -33,6 +33,7 @@ class ReasonCode(StrEnum):
     BOUND_BINDS = "BoundBinds"
     TARGET_BELOW_LONE_REQUEST = "TargetBelowLoneRequest"
     NO_PROFILE = "NoProfile"
+    ROUTING_SUBSTITUTED = "RoutingSubstituted"
     # What became of it.
     SCALE_UP = "ScaleUp"
     SCALE_DOWN = "ScaleDown"

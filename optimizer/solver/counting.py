@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from optimizer.domain import Allocation, Limit, Routing, VariantKey
-from optimizer.solver.formulation import Formulation
+from optimizer.solver.formulation import Formulation, is_in_scope
 from optimizer.solver.problem import ModelProblem
 from optimizer.solver.program import Answer
 
@@ -30,9 +30,14 @@ def compute_served_per_s(problem: ModelProblem, counts: Mapping[VariantKey, int]
     return min(capacity_per_s for capacity_per_s, _ in used) * sum(count for _, count in used)
 
 
+def get_assumed_routing(problem: ModelProblem) -> Routing:
+    """Return the routing that the plan of `problem` rests on: ``uniform`` or ``weighted``."""
+    return Routing.WEIGHTED if problem.routing in (Routing.WEIGHTED, Routing.BUCKETED) else Routing.UNIFORM
+
+
 def compute_use(limit: Limit, counts: Mapping[VariantKey, int]) -> float:
     """Return what `counts` use of `limit`, in its unit."""
-    return sum(use * counts.get(key, 0) for key, use in limit.coefficients.items())
+    return sum(use * counts.get(key, 0) for key, use in limit.coefficients.items() if is_in_scope(limit, key))
 
 
 def spare_limit(limit: Limit, others: Mapping[VariantKey, int]) -> Limit:

@@ -17,17 +17,19 @@ from optimizer.domain import (
     Plan,
     Reason,
     ReasonCode,
+    Routing,
     SolveStatus,
 )
 from optimizer.solver.counting import (
     Counts,
     compute_served_per_s,
     compute_use,
+    get_assumed_routing,
     get_counts,
     spare_limit,
     to_allocations,
 )
-from optimizer.solver.formulation import COST_UNIT_PER_HOUR, Formulation, formulate
+from optimizer.solver.formulation import COST_UNIT_PER_HOUR, Formulation, formulate, is_in_scope
 from optimizer.solver.lexicographic import Outcome, solve_in_order
 from optimizer.solver.problem import ModelProblem
 from optimizer.solver.runner_up import find_runner_up
@@ -69,22 +71,25 @@ def _to_plan(
     problem: ModelProblem, formulation: Formulation, outcome: Outcome, binding: tuple[BindingLimit, ...]
 ) -> Plan:
     counts = get_counts(problem, formulation, outcome.final)
-    gap_ratio = outcome.cost.gap_ratio if outcome.cost.objective - outcome.cost.bound >= 1.0 else 0.0
-    status = SolveStatus.FEASIBLE if gap_ratio else SolveStatus.OPTIMAL
+    unproven = outcome.cost.objective - outcome.cost.bound
+    unproven_per_hour = unproven * COST_UNIT_PER_HOUR if unproven >= 1.0 else 0.0
+    status = SolveStatus.FEASIBLE if unproven_per_hour else SolveStatus.OPTIMAL
     if _is_short(problem, formulation, outcome):
         status = SolveStatus.SHORTAGE
     cost_per_hour = sum(line.cost_per_hour * counts[line.key] for line in problem.lines)
     switching_per_hour = _compute_switching_per_hour(problem, counts)
+    minimized_per_hour = cost_per_hour + switching_per_hour
+    bound_per_hour = max(minimized_per_hour - unproven_per_hour, 0.0)
     return Plan(
         status=status,
         allocations=to_allocations(problem, counts),
         need_per_s=problem.need.peak_per_s,
         served_per_s=compute_served_per_s(problem, counts),
         cost_per_hour=cost_per_hour,
-        bound_per_hour=(cost_per_hour + switching_per_hour) * (1.0 - gap_ratio),
-        gap_ratio=gap_ratio,
+        bound_per_hour=bound_per_hour,
+        gap_ratio=1.0 - bound_per_hour / minimized_per_hour if minimized_per_hour > 0.0 else 0.0,
         binding=binding,
-        routing=problem.routing,
+        routing=get_assumed_routing(problem),
         switching_per_hour=switching_per_hour,
         reason=_explain(problem, status, binding),
     )
@@ -97,12 +102,20 @@ def _is_short(problem: ModelProblem, formulation: Formulation, outcome: Outcome)
 
 
 def _explain(problem: ModelProblem, status: SolveStatus, binding: tuple[BindingLimit, ...]) -> Reason | None:
+    if status is SolveStatus.FEASIBLE:
+        return Reason(ReasonCode.GAP_LEFT, "the solver stopped at its limit of nodes or gap: a cheaper plan may exist")
     if status is not SolveStatus.SHORTAGE:
-        return None
+        return _explain_routing(problem)
     if not any(line.capacity_per_s > 0.0 for line in problem.lines) and problem.fixed is None:
         return Reason(ReasonCode.SHORTAGE, "no variant has a known capacity within the SLO")
     names = ", ".join(limit.name for limit in binding) or "the bounds of the variants"
     return Reason(ReasonCode.SHORTAGE, f"the need cannot be met under {names}")
+
+
+def _explain_routing(problem: ModelProblem) -> Reason | None:
+    if problem.routing is not Routing.BUCKETED or problem.fixed is not None:
+        return None
+    return Reason(ReasonCode.ROUTING_SUBSTITUTED, "planned as for weighted routing: buckets are not told apart yet")
 
 
 def _compute_switching_per_hour(problem: ModelProblem, counts: Counts) -> float:
@@ -120,7 +133,7 @@ def _to_failure(problem: ModelProblem) -> Plan:
         need_per_s=problem.need.peak_per_s,
         served_per_s=compute_served_per_s(problem, counts),
         cost_per_hour=sum(line.cost_per_hour * counts[line.key] for line in problem.lines),
-        routing=problem.routing,
+        routing=get_assumed_routing(problem),
         reason=Reason(ReasonCode.LIMIT_BINDS, "bounds and limits contradict each other: no plan keeps them all"),
     )
 
@@ -139,6 +152,8 @@ def _find_binding(
     if not tight:
         return {problem.key: () for problem in problems}
     fresh = formulate(problems, limits, may_fall_short=bool(formulation.slacks))
+    for slack, reached in zip(fresh.slacks, formulation.slacks, strict=True):
+        fresh.program.restrict(slack.variable, 0.0, float(outcome.final.values[reached.variable]))
     rows = tuple(fresh.limit_rows[limit.name] for limit in tight)
     prices = fresh.program.compute_prices(fresh.cost, rows)
     binding = [BindingLimit(limit.name, price * COST_UNIT_PER_HOUR) for limit, price in zip(tight, prices, strict=True)]
@@ -146,14 +161,14 @@ def _find_binding(
         problem.key: tuple(
             entry
             for entry, limit in zip(binding, tight, strict=True)
-            if any(line.key in limit.coefficients for line in problem.lines)
+            if any(is_in_scope(limit, line.key) for line in problem.lines)
         )
         for problem in problems
     }
 
 
 def _is_tight(limit: Limit, counts: Counts) -> bool:
-    uses = [use for key, use in limit.coefficients.items() if key in counts and use > 0.0]
+    uses = [use for key, use in limit.coefficients.items() if key in counts and use > 0.0 and is_in_scope(limit, key)]
     return (
         bool(uses) and limit.amount is not None and compute_use(limit, counts) + min(uses) > limit.amount + _TOLERANCE
     )
@@ -169,7 +184,7 @@ def _find_coupled(
     """
     groups: list[set[ModelKey]] = []
     for limit in limits:
-        joined = {problem.key for problem in problems if any(line.key in limit.coefficients for line in problem.lines)}
+        joined = {problem.key for problem in problems if any(is_in_scope(limit, line.key) for line in problem.lines)}
         if limit.amount is None or len(joined) < 2:
             continue
         counts = {line.key: line.replicas for key in joined for line in plans[key].allocations}
@@ -189,11 +204,12 @@ def _reach(group: set[ModelKey], problems: tuple[ModelProblem, ...], limits: tup
     reached = set(group)
     while True:
         keys = {line.key for problem in problems if problem.key in reached for line in problem.lines}
-        shared = [limit for limit in limits if limit.amount is not None and keys & limit.coefficients.keys()]
+        known = (limit for limit in limits if limit.amount is not None)
+        shared = [limit for limit in known if any(is_in_scope(limit, key) for key in keys)]
         more = {
             problem.key
             for problem in problems
-            if any(line.key in limit.coefficients for limit in shared for line in problem.lines)
+            if any(is_in_scope(limit, line.key) for limit in shared for line in problem.lines)
         }
         if more <= reached:
             return reached

@@ -81,6 +81,11 @@ def formulate(problems: Iterable[ModelProblem], limits: Iterable[Limit], *, may_
     return formulation
 
 
+def is_in_scope(limit: Limit, key: VariantKey) -> bool:
+    """Whether replicas of `key` count for `limit`."""
+    return key in limit.coefficients and (limit.namespaces is None or key.namespace in limit.namespaces)
+
+
 def to_units(cost_per_hour: float) -> int:
     """Return a price [currency/h] in whole units."""
     return round(cost_per_hour / COST_UNIT_PER_HOUR)
@@ -109,15 +114,32 @@ def _add_replicas(formulation: Formulation, problem: ModelProblem) -> None:
 
 
 def _find_most_replicas(problem: ModelProblem, line: VariantLine) -> float:
-    """Return a bound that no least-cost plan exceeds."""
-    if line.max_replicas is not None:
-        return max(line.max_replicas, line.min_replicas)
+    """Return a bound that no least-cost plan exceeds.
+
+    A variant without capacity serves nothing: more of it than wanted is used only where others cannot fill the least
+    replicas of the LLM.
+    """
     wanted = 0 if problem.fixed is None else problem.fixed.get(line.key, 0)
-    capacities = [other.capacity_per_s for other in problem.lines if other.capacity_per_s > 0.0]
+    if line.capacity_per_s > 0.0:
+        natural = max(problem.min_replicas, line.present_replicas, wanted, _count_carrying(problem, line))
+    else:
+        natural = max(wanted, problem.min_replicas if _lacks_fillers(problem) else 0)
+    highest = math.inf if line.max_replicas is None else line.max_replicas
+    return max(min(natural, highest), line.min_replicas)
+
+
+def _count_carrying(problem: ModelProblem, line: VariantLine) -> int:
+    """Return how many replicas of `line` carry the whole need, as slow as the slowest beside them may make them."""
     is_weighted = problem.routing in (Routing.WEIGHTED, Routing.BUCKETED)
-    slowest = line.capacity_per_s if is_weighted else min(capacities, default=0.0)
-    carrying = math.ceil(problem.need.peak_per_s / slowest) + 1 if slowest > 0.0 and line.capacity_per_s > 0.0 else 0
-    return max(line.min_replicas, problem.min_replicas, wanted, carrying)
+    slowest = min(other.capacity_per_s for other in problem.lines if other.capacity_per_s > 0.0)
+    highest_per_s = max((problem.need.sum_rate_per_s(time_s) for time_s in problem.need.lead_times_s), default=0.0)
+    return math.ceil(highest_per_s / (line.capacity_per_s if is_weighted else slowest)) + 1
+
+
+def _lacks_fillers(problem: ModelProblem) -> bool:
+    """Whether the variants that carry something cannot fill the least replicas of the LLM."""
+    highest = (line.max_replicas for line in problem.lines if line.capacity_per_s > 0.0)
+    return sum(math.inf if most is None else most for most in highest) < problem.min_replicas
 
 
 def _add_wanted(formulation: Formulation, problem: ModelProblem, *, may_fall_short: bool) -> None:
@@ -228,6 +250,6 @@ def _add_need_row(program: Program, problem: ModelProblem, row: Row, lead_time_s
 
 
 def _add_limit(formulation: Formulation, limit: Limit) -> None:
-    row = {formulation.replicas[key]: use for key, use in limit.coefficients.items() if key in formulation.replicas}
+    row = {column: limit.coefficients[key] for key, column in formulation.replicas.items() if is_in_scope(limit, key)}
     if limit.amount is not None and row:
         formulation.limit_rows[limit.name] = formulation.program.add_row(row, high=limit.amount)

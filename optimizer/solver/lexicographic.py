@@ -3,20 +3,22 @@
 Each wish is a pass of its own over the same program; what one pass reached binds the next. Never one objective with big
 weights: those lose small differences of the lower wishes.
 
-Shortage, from the highest class down: the smallest served share is made as large as it can be, then the total.
+Ties in cost go to the fewest moves, then the most spare capacity, then more of the variant whose name comes first.
 
-Source: lexicographic max-min fairness; order of ties: moves, spare capacity, name.
+Source: lexicographic optimization; derived.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optimizer.domain import DecisionSettings
+from optimizer.domain import DecisionSettings, VariantKey
 from optimizer.solver.formulation import Formulation
 from optimizer.solver.program import Answer, Row
+from optimizer.solver.shortage import share_shortage
 
 _SHARE_TOLERANCE = 1e-6
+_LARGEST_WEIGHT = 1e4  # far from where the solver's tolerance of integers would blur the last name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Outcome:
 
 def solve_in_order(formulation: Formulation, decision: DecisionSettings) -> Outcome | None:
     """Return the best answer by all wishes in order, None when bounds and limits leave none."""
-    if formulation.slacks and not _share_shortage(formulation, decision):
+    if formulation.slacks and not share_shortage(formulation, decision):
         return None
     cost = formulation.program.minimize(formulation.cost, decision)
     if cost is None:
@@ -39,32 +41,32 @@ def solve_in_order(formulation: Formulation, decision: DecisionSettings) -> Outc
     for wish, tolerance in ((formulation.moves, 0.5), (formulation.spare, _get_tolerance(formulation.spare))):
         answer = formulation.program.minimize(wish, decision)
         if answer is None:
-            break
+            return Outcome(final, cost)
         final = answer
         formulation.program.add_row(wish, high=answer.objective + tolerance)
-    by_name: Row = {formulation.replicas[key]: rank for rank, key in enumerate(sorted(formulation.replicas))}
-    return Outcome(formulation.program.minimize(by_name, decision) or final, cost)
+    return Outcome(_order_by_name(formulation, decision, final), cost)
+
+
+def _order_by_name(formulation: Formulation, decision: DecisionSettings, final: Answer) -> Answer:
+    """Return the answer with the most of the first name, then of the second, and so on: several names a pass."""
+    names = sorted(key for key, most in formulation.most.items() if most > 0.0)
+    while names:
+        group: list[VariantKey] = []
+        weight, weights = 1.0, dict[int, float]()
+        while names and (not group or weight * (formulation.most[names[0]] + 1.0) <= _LARGEST_WEIGHT):
+            group.append(names.pop(0))
+            weight *= formulation.most[group[-1]] + 1.0
+        for name in group:
+            weight /= formulation.most[name] + 1.0
+            weights[formulation.replicas[name]] = -weight
+        answer = formulation.program.minimize(weights, decision)
+        if answer is None:
+            return final
+        final = answer
+        for column in weights:
+            formulation.program.restrict(column, float(final.values[column]), float(final.values[column]))
+    return final
 
 
 def _get_tolerance(row: Row) -> float:
     return _SHARE_TOLERANCE * max((abs(value) for value in row.values()), default=1.0)
-
-
-def _share_shortage(formulation: Formulation, decision: DecisionSettings) -> bool:
-    """Bind the program to the fairest shortage; False when bounds and limits alone leave no answer."""
-    program = formulation.program
-    for priority in sorted({slack.priority for slack in formulation.slacks}, reverse=True):
-        slacks = [slack for slack in formulation.slacks if slack.priority == priority]
-        missing = program.add_variable(0.0, 1.0)
-        for slack in slacks:
-            program.add_row({slack.variable: 1.0 / slack.amount, missing: -1.0}, high=0.0)
-        answer = program.minimize({missing: 1.0}, decision)
-        if answer is None:
-            return False
-        program.add_row({missing: 1.0}, high=answer.objective + _SHARE_TOLERANCE)
-        total: Row = {slack.variable: 1.0 for slack in slacks}
-        answer = program.minimize(total, decision)
-        if answer is None:
-            return False
-        program.add_row(total, high=answer.objective + _SHARE_TOLERANCE * sum(slack.amount for slack in slacks))
-    return True

@@ -30,12 +30,6 @@ class Answer:
     objective: float
     bound: float
 
-    @property
-    def gap_ratio(self) -> float:
-        """(objective - bound) / objective, 0 when the objective is 0 or the two are one."""
-        difference = self.objective - self.bound
-        return max(difference / abs(self.objective), 0.0) if self.objective else 0.0
-
 
 @dataclass(slots=True)
 class Program:
@@ -52,6 +46,11 @@ class Program:
         self._highs.append(high)
         self._is_integer.append(_INTEGRALITY if is_integer else 0)
         return len(self._lows) - 1
+
+    def restrict(self, variable: int, low: float, high: float) -> None:
+        """Narrow the bounds of `variable` to those between `low` and `high`."""
+        self._lows[variable] = max(self._lows[variable], low)
+        self._highs[variable] = min(self._highs[variable], high)
 
     def add_row(self, row: Row, low: float = -np.inf, high: float = np.inf) -> int:
         """Add a row and return its number."""

@@ -6,6 +6,7 @@ import itertools
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from optimizer.domain import (
@@ -93,7 +94,15 @@ def cost(problem: ModelProblem, counts: Counts) -> float:
 
 
 def list_counts(problem: ModelProblem) -> list[Counts]:
-    ranges = [range(line.min_replicas, (line.max_replicas or 0) + 1) for line in problem.lines]
+    """All counts within bounds; more of what serves nothing only where nothing else fills the least replicas."""
+    fillers = sum(line.max_replicas or 0 for line in problem.lines if line.capacity_per_s > 0)
+    serves_all = fillers >= problem.min_replicas
+    ranges = [
+        range(line.min_replicas, line.min_replicas + 1)
+        if line.capacity_per_s == 0 and serves_all
+        else range(line.min_replicas, (line.max_replicas or 0) + 1)
+        for line in problem.lines
+    ]
     return [counts for counts in itertools.product(*ranges) if is_within_bounds(problem, counts)]
 
 
@@ -119,25 +128,30 @@ def draw_limits(rng: random.Random, problems: tuple[ModelProblem, ...]) -> tuple
 
 
 def find_best(problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...], *, whole: bool) -> float | None:
-    """Least cost over all counts; with `whole` only of those that meet every need."""
-    options = [
-        [counts for counts in list_counts(problem) if not whole or meets(problem, counts)] for problem in problems
-    ]
-    costs = [
-        sum(cost(problem, counts) for problem, counts in zip(problems, chosen, strict=True))
-        for chosen in itertools.product(*options)
-        if keeps(limits, problems, chosen)
-    ]
-    return min(costs, default=None)
+    """Least cost over all counts of all models together; with `whole` only of those that meet every need."""
+    known = [limit for limit in limits if limit.amount is not None]
+    totals, uses = np.zeros(1), np.zeros((1, len(known)))
+    for problem in problems:
+        options = [counts for counts in list_counts(problem) if not whole or meets(problem, counts)]
+        if not options:
+            return None
+        costs = np.array([cost(problem, counts) for counts in options])
+        own = np.array([[limit.coefficients.get(line.key, 0.0) for line in problem.lines] for limit in known])
+        used = np.array(options) @ own.T if known else np.zeros((len(options), 0))
+        totals = (totals[:, None] + costs).ravel()
+        uses = (uses[:, None, :] + used).reshape(len(totals), len(known))
+    kept = totals[(uses <= [limit.amount for limit in known]).all(axis=1)] if known else totals
+    return float(kept.min()) if kept.size else None
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])
 def test_agrees_with_brute_force(seed: int) -> None:
     rng = random.Random(seed)
     seen = dict.fromkeys(SolveStatus, 0)
     for _ in range(130):
-        models = rng.choice([1, 1, 1, 2])
-        problems = tuple(draw_problem(rng, number, rng.randint(1, 3 if models == 1 else 2)) for number in range(models))
+        models = rng.choice([1, 1, 1, 2, 3])
+        most = {1: 4, 2: 2, 3: 2}[models]
+        problems = tuple(draw_problem(rng, number, rng.randint(1, most)) for number in range(models))
         limits = draw_limits(rng, problems)
         plans = solve_fleet(problems, limits, DecisionSettings())
         best = find_best(problems, limits, whole=True)
