@@ -96,7 +96,13 @@ def _add_places(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
 def demo(options: argparse.Namespace) -> int:
     """Play a demo."""
     configure_logging("warning")
-    chosen = DemoOptions(
+    asyncio.run(run_demo(to_options(options), Screen(sys.stdout, options.plain), options.json_file))
+    return 0
+
+
+def to_options(options: argparse.Namespace) -> DemoOptions:
+    """Return what the arguments ask for."""
+    return DemoOptions(
         scenario=options.scenario,
         models=tuple(dict.fromkeys(options.models or MODEL_NAMES)),
         seed=options.seed,
@@ -112,8 +118,6 @@ def demo(options: argparse.Namespace) -> int:
         has_gateway=options.has_gateway,
         prices_file=str(Path(options.prices_file).resolve()) if options.prices_file else "",
     )
-    asyncio.run(run_demo(chosen, Screen(sys.stdout, options.plain), options.json_file))
-    return 0
 
 
 def demo_fleet(options: argparse.Namespace) -> int:

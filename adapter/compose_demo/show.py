@@ -15,6 +15,7 @@ import aiohttp
 
 from adapter.clock import ScaledClock, read_wall_s
 from adapter.compose_demo.baselines import compare
+from adapter.compose_demo.fleet_process import build_models, build_settings
 from adapter.compose_demo.stage import API_PORT, Stage, StoppedEarly, open_stage
 from adapter.demo.catalog import build_model
 from adapter.demo.live_table import render_lateness, render_table
@@ -45,6 +46,7 @@ async def run_demo(options: DemoOptions, screen: Screen, json_file: Path | None 
     NotFound
         When the catalog lacks a model, or the price sheet a price.
     """
+    build_settings(options, build_models(options))  # what is wrong with the options shows before anything starts
     plan, timeline = FleetPlan(options, ScaledClock.starting_now(options.speed)), Timeline()
     with _listen_for_stop() as stopped:
         screen.say("starting the fleet and the autoscaler ...")
@@ -56,6 +58,7 @@ async def run_demo(options: DemoOptions, screen: Screen, json_file: Path | None 
         except StoppedEarly:
             screen.say("stopped before it began")
             return
+        screen.keep()
         screen.say("comparing with what else could have served this demand ...")
         lines = compare(report, settings, options.hpa_sync_s)
         screen.say("\n".join(render_summary(report, lines, options.speed)))

@@ -11,6 +11,7 @@ import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -104,9 +105,12 @@ def read_prices(path: Path | None = None) -> Mapping[str, float]:
     Raises
     ------
     BadDocument
-        Naming the line that cannot be read.
+        When there is no such file, or naming the line that cannot be read.
     """
-    text = (_DATA / "prices.csv").read_text(encoding="utf-8") if path is None else path.read_text(encoding="utf-8")
+    try:
+        text = (_DATA / "prices.csv" if path is None else path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise BadDocument(f"price sheet {path} cannot be read: {cause}") from cause
     prices: dict[str, float] = {}
     for line, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
         try:
@@ -118,6 +122,7 @@ def read_prices(path: Path | None = None) -> Mapping[str, float]:
     return prices
 
 
+@lru_cache(maxsize=1)
 def read_trace() -> tuple[TracedRequest, ...]:
     """Return the conversation trace in order of time."""
     return tuple(

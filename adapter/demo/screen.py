@@ -41,6 +41,10 @@ class Screen:
         print("\n".join(lines), file=self._stream, flush=True)
         self._shown = len(lines) if self.is_live else 0
 
+    def keep(self) -> None:
+        """Let the block that was shown last stay."""
+        self._shown = 0
+
     def _erase(self) -> None:
         if self._shown:
             self._stream.write(_UP_AND_CLEAR.format(lines=self._shown))

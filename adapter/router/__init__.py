@@ -5,6 +5,6 @@ It may touch HTTP in and out; it may not read metric pages, the configuration or
 
 from adapter.router.holding import HoldingLimits
 from adapter.router.server import Router, RouterSettings
-from adapter.router.table import ChoiceRule, Replica, ReplicaTable
+from adapter.router.table import Replica, ReplicaTable
 
-__all__ = ["ChoiceRule", "HoldingLimits", "Replica", "ReplicaTable", "Router", "RouterSettings"]
+__all__ = ["HoldingLimits", "Replica", "ReplicaTable", "Router", "RouterSettings"]

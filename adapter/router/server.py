@@ -14,7 +14,8 @@ from adapter.errors import NotFound, Unreachable
 from adapter.router.holding import HoldingLimits, HoldingRoom
 from adapter.router.page import RouterMetrics
 from adapter.router.proxy import Attempt, Proxy
-from adapter.router.table import ChoiceRule, Replica, ReplicaTable
+from adapter.router.table import Replica, ReplicaTable
+from optimizer import RoutingRule
 from optimizer.domain import ModelKey
 
 HELD_HEADER = "X-Held-Seconds"
@@ -67,7 +68,7 @@ class Router:
     """
 
     def __init__(
-        self, settings: RouterSettings, keys: Iterable[ModelKey], make_rule: Callable[[], ChoiceRule], clock: Clock
+        self, settings: RouterSettings, keys: Iterable[ModelKey], make_rule: Callable[[], RoutingRule], clock: Clock
     ) -> None:
         self._settings = settings
         self._clock = clock

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
+from optimizer import RoutingRule
 from optimizer.domain import ModelKey
 
 
@@ -31,14 +31,6 @@ class Replica:
     target_rate_per_s: float = 1.0
 
 
-class ChoiceRule(Protocol):
-    """Chooses a replica."""
-
-    def choose(self, loads: Sequence[float], rates_per_s: Sequence[float]) -> int:
-        """Return the index of the replica for the next request, from requests in hand and target rates [1/s]."""
-        ...
-
-
 class ReplicaTable:
     """The ready replicas of one LLM and the requests each has in hand through this router.
 
@@ -50,7 +42,7 @@ class ReplicaTable:
         Chooses among them; one rule object per table, as a rule may remember its last choice.
     """
 
-    def __init__(self, key: ModelKey, rule: ChoiceRule) -> None:
+    def __init__(self, key: ModelKey, rule: RoutingRule) -> None:
         self.key = key
         self._rule = rule
         self._replicas: dict[str, Replica] = {}

@@ -96,6 +96,8 @@ def test_a_price_sheet_of_ones_own_takes_the_place_of_ours(tmp_path: Path) -> No
     assert [(one.name, one.cost_per_hour) for one in priced] == [("A100", 3.4), ("L40S", 1.86)]
     with pytest.raises(NotFound, match="RTX-PRO-6000"):
         build_accelerators((build_model("llama-70b", CatalogOptions()),), read_prices(sheet))
+    with pytest.raises(BadDocument, match="cannot be read"):
+        read_prices(tmp_path / "missing.csv")
     sheet.write_text("accelerator,cost_per_hour\nA100,cheap\n")
     with pytest.raises(BadDocument, match="line 2"):
         read_prices(sheet)

@@ -155,8 +155,11 @@ def test_a_terminal_is_refreshed_in_place() -> None:
     screen = Screen(stream, is_plain=False)
     screen.refresh(["one", "two"])
     screen.refresh(["three"])
-    screen.say("kept")
-    assert stream.getvalue() == "one\ntwo\n\x1b[2A\x1b[Jthree\n\x1b[1A\x1b[Jkept\n"
+    screen.say("said")
+    screen.refresh(["four"])
+    screen.keep()
+    screen.say("after it")
+    assert stream.getvalue() == "one\ntwo\n\x1b[2A\x1b[Jthree\n\x1b[1A\x1b[Jsaid\nfour\nafter it\n"
 
 
 def test_elsewhere_lines_follow_each_other() -> None:
