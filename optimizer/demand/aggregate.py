@@ -143,7 +143,8 @@ def _count_pods(pods: PodWindows, shares: LoadShares, new: set[object]) -> Itera
     for pod, window in pods.seen.items():
         if pod in new:
             arrivals, is_doubted = window.arrivals or 0.0, pod in pods.doubted
-            yield PodCount(pod, pods.variants[pod], arrivals, window.duration_s, is_doubted)
+            is_still = window.is_changed is False and arrivals == 0.0
+            yield PodCount(pod, pods.variants[pod], arrivals, window.duration_s, is_doubted, is_still)
     share_seen_per_s = shares.get_rate_per_s(pods.seen.keys() - pods.doubted)
     if share_seen_per_s <= 0.0:
         return

@@ -75,7 +75,7 @@ def sort_windows(snapshot: ModelSnapshot, shares: LoadShares, oldest_s: float, n
         missing=missing,
         missing_per_s=missing_per_s,
         variants=variants,
-        doubted=_find_doubted(seen, shares),
+        doubted=_find_doubted(seen, variants, shares),
         duration_s=durations_s[len(durations_s) // 2] if durations_s else 0.0,
         reason=_find_inventory_gap(snapshot, shares),
     )
@@ -149,16 +149,35 @@ def _get_load_per_s(pod: PodState, variant: str, shares: LoadShares, oldest_s: f
     return shares.compute_mean_rate_per_s(variant) if is_settled else 0.0
 
 
-def _find_doubted(seen: dict[PodKey, DemandWindow], shares: LoadShares) -> frozenset[PodKey]:
+def _find_doubted(
+    seen: dict[PodKey, DemandWindow], variants: dict[PodKey, str], shares: LoadShares
+) -> frozenset[PodKey]:
+    """Return the pods that were due too many arrivals to show none.
+
+    By what all others show, that holds of one window. By what those of the same variant show, whom every router treats
+    alike, it holds of all the time for which a page has not changed at all.
+    """
     silent = [pod for pod, window in seen.items() if window.arrivals == 0.0]
     speaking = [pod for pod, window in seen.items() if window.arrivals]
-    expected_per_s = shares.get_rate_per_s(speaking)
-    if not silent or expected_per_s <= 0.0:
+    if not silent or not speaking:
         return frozenset()
-    shown_per_s = sum((seen[pod].arrivals or 0.0) / seen[pod].duration_s for pod in speaking)
-    growth_ratio = min(shown_per_s / expected_per_s, 1.0)
+    growth_ratio = _compute_growth_ratio(speaking, seen, shares)
     due = {pod: growth_ratio * shares.get_rate_per_s([pod]) * seen[pod].duration_s for pod in silent}
+    for pod in (pod for pod in silent if seen[pod].is_changed is False):
+        alike = [other for other in speaking if variants[other] == variants[pod]]
+        load = shares.get(pod)
+        if alike and load is not None:
+            silent_s = load.silent_s + seen[pod].duration_s
+            due[pod] = max(due[pod], _compute_growth_ratio(alike, seen, shares) * load.rate_per_s * silent_s)
     return frozenset(pod for pod, arrivals in due.items() if arrivals >= DOUBTED_FROM_ARRIVALS)
+
+
+def _compute_growth_ratio(pods: list[PodKey], seen: dict[PodKey, DemandWindow], shares: LoadShares) -> float:
+    """Return what `pods` show over what was measured of them before, at most 1; 0 where nothing was."""
+    expected_per_s = shares.get_rate_per_s(pods)
+    if expected_per_s <= 0.0:
+        return 0.0
+    return min(sum((seen[pod].arrivals or 0.0) / seen[pod].duration_s for pod in pods) / expected_per_s, 1.0)
 
 
 def _find_commonest(pods: PodWindows) -> tuple[ReasonCode, int, str]:

@@ -7,7 +7,7 @@ knows no performance and no plan.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from optimizer.domain import PodKey
 
@@ -23,11 +23,22 @@ FORGOTTEN_BELOW_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class PodLoad:
-    """Fading count of one pod: `arrivals` within `duration_s` [s], and the variant it belongs to."""
+    """Fading count of one pod.
+
+    Attributes
+    ----------
+    variant
+        The variant it belongs to.
+    arrivals, duration_s
+        Arrivals, and the time they were counted in [s].
+    silent_s
+        For how long its page has stood still since [s]; that time is not counted before it is over.
+    """
 
     variant: str
     arrivals: float
     duration_s: float
+    silent_s: float = 0.0
 
     @property
     def rate_per_s(self) -> float:
@@ -37,13 +48,26 @@ class PodLoad:
 
 @dataclass(frozen=True, slots=True)
 class PodCount:
-    """What one pod got in one window; `is_doubted` when it is not believed that it really got so little."""
+    """What one pod got in one window.
+
+    Attributes
+    ----------
+    pod, variant
+        Which pod, of which variant.
+    arrivals, duration_s
+        Arrivals, and the time they were counted in [s].
+    is_doubted
+        Whether it is not believed that it really got so little.
+    is_still
+        Whether it got nothing on a page that did not change at all.
+    """
 
     pod: PodKey
     variant: str
     arrivals: float
     duration_s: float
     is_doubted: bool = False
+    is_still: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +105,7 @@ class LoadShares:
         fade_ratio = 0.5 ** (elapsed_s / HALF_LIFE_S)
         names = {to_name(pod) for pod in existing}
         loads = {
-            name: PodLoad(load.variant, load.arrivals * fade_ratio, load.duration_s * fade_ratio)
+            name: replace(load, arrivals=load.arrivals * fade_ratio, duration_s=load.duration_s * fade_ratio)
             for name, load in self.loads.items()
             if name in names or (load.variant in unlisted and load.duration_s * fade_ratio >= FORGOTTEN_BELOW_S)
         }
@@ -99,11 +123,14 @@ def to_name(pod: PodKey) -> str:
 def _add(load: PodLoad | None, entry: PodCount) -> PodLoad:
     before = load or PodLoad(entry.variant, 0.0, 0.0)
     duration_s = before.duration_s + entry.duration_s
+    silent_s = before.silent_s + entry.duration_s if entry.is_still else 0.0
     if entry.is_doubted:
         rate_per_s = before.rate_per_s * 0.5 ** (entry.duration_s / DOUBT_HALF_LIFE_S)
-        return PodLoad(entry.variant, rate_per_s * duration_s, duration_s)
+        return PodLoad(entry.variant, rate_per_s * duration_s, duration_s, silent_s)
+    if entry.is_still and before.arrivals > 0.0:
+        return replace(before, silent_s=silent_s)
     return PodLoad(entry.variant, before.arrivals + entry.arrivals, duration_s)
 
 
 def _round(load: PodLoad) -> PodLoad:
-    return PodLoad(load.variant, round(load.arrivals, 4), round(load.duration_s, 4))
+    return replace(load, arrivals=round(load.arrivals, 4), duration_s=round(load.duration_s, 4))

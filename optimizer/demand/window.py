@@ -72,6 +72,7 @@ def compute_window(previous: PodReading | None, current: PodReading) -> DemandWi
         generated_tokens=step.get(Counter.GENERATED_TOKENS),
         iterations=step.get(Counter.ITERATIONS),
         latencies=_subtract_latencies(step),
+        is_changed=current.is_changed,
         reason=reason,
     )
 

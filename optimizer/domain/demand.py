@@ -76,6 +76,9 @@ class DemandWindow:
         Histograms of the window alone (differences), for TTFT, ITL, TTLT, queue time.
     service_class
         The class these requests belong to, "" when not told apart.
+    is_changed
+        Whether the page that closed it differs from the one before, None when nobody compared. One that does not may be
+        that of a server without work, or stand still.
     reason
         Why there is no `arrivals`, None when there is.
     """
@@ -96,6 +99,7 @@ class DemandWindow:
     iterations: float | None = None
     latencies: Mapping[Histogram, HistogramReading] = field(default_factory=dict)
     service_class: str = ""
+    is_changed: bool | None = None
     reason: Reason | None = None
 
     @property

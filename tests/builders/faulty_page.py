@@ -32,11 +32,21 @@ class FaultyPage:
 
     A page that is killed has its port closed: connections, also those kept open, are refused. A frozen one repeats the
     bytes it showed last, a truncated one ends at another place every time.
+
+    Attributes
+    ----------
+    source
+        Base address of the real page.
+    fault
+        How it goes wrong now.
+    has_process
+        Whether it shows figures of the process; servers of several processes have none.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.fault = Fault.NONE
+        self.has_process = True
         self._port = 0
         self._body = b""
         self._cuts = cycle(CUT_RATIOS)
@@ -105,7 +115,10 @@ class FaultyPage:
     async def _fetch(self) -> bytes:
         assert self._session is not None
         async with self._session.get(f"{self.source}/metrics") as response:
-            return await response.read()
+            body = await response.read()
+        if self.has_process:
+            return body
+        return b"".join(line for line in body.splitlines(keepends=True) if b"process_" not in line)
 
 
 def _to_page(body: bytes) -> web.Response:

@@ -34,7 +34,7 @@ _LONG_AGO_S = 1000.0
 
 _CONFIG = f"""
 listen: {{pages: {{port: 0}}, external_metrics_http: {{port: 0}}, drain: 0}}
-decision: {{period: 15s, calm_window: 30s}}
+decision: {{period: 15s, calm_window: CALM}}
 publishing: {{max_decision_age: 2m}}
 collection: {{jitter: 0, timeout: TIMEOUT}}
 discovery: {{kind: http, url: "INVENTORY"}}
@@ -112,11 +112,15 @@ class OutageFleet:
         await asyncio.gather(*self._answers, return_exceptions=True)
         await self._closing.aclose()
 
-    def render_config(self, *, timeout: str, has_gateway: bool, has_state: bool) -> str:
+    def render_config(self, *, timeout: str, calm_window: str, has_gateway: bool, has_state: bool) -> str:
         """Return a configuration of the adapter for this fleet; with a gateway the LLM may go to zero."""
         gateway = f'min_replicas: 0\n    idle_to_zero: 1m\n    gateway: {{url: "{self.gateway.url}/metrics"}}'
         text = _CONFIG.replace("PROFILE", _PROFILE).replace("ENGINE", self._settings.engine)
-        text = text.replace("STATE", "state.json" if has_state else "null").replace("TIMEOUT", timeout)
+        text = (
+            text.replace("STATE", "state.json" if has_state else "null")
+            .replace("TIMEOUT", timeout)
+            .replace("CALM", calm_window)
+        )
         return text.replace("INVENTORY", self._inventory_url).replace("GATEWAY", gateway if has_gateway else "")
 
     async def add_pod(self, name: str, deployment: str, uid: str = "1", *, age_s: float = _LONG_AGO_S) -> Pod:

@@ -94,6 +94,7 @@ async def open_stage(
     engine_name: EngineName = "vllm",
     *,
     timeout: str = "10s",
+    calm_window: str = "30s",
     has_gateway: bool = False,
     has_state: bool = False,
 ) -> AsyncIterator[Stage]:
@@ -101,7 +102,9 @@ async def open_stage(
     clock = SteppedClock()
     async with open_fleet(clock, engine_name) as fleet, aiohttp.ClientSession() as session:
         config = folder / "config.yaml"
-        text = fleet.render_config(timeout=timeout, has_gateway=has_gateway, has_state=has_state)
+        text = fleet.render_config(
+            timeout=timeout, calm_window=calm_window, has_gateway=has_gateway, has_state=has_state
+        )
         config.write_text(text, encoding="utf-8")
         stage = Stage(clock, fleet, config, session)
         try:

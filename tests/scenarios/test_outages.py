@@ -134,6 +134,23 @@ def assert_log_tells(log: CapturedLog, fault: Fault) -> None:
     assert not log.read("pass_failed")
 
 
+@pytest.mark.slow
+async def test_pages_that_freeze_without_work_are_doubted_once_others_show_that_requests_are_due(
+    tmp_path: Path,
+) -> None:
+    """Those of several processes show no sign of life: frozen in a quiet moment, they look like an idle server's."""
+    async with open_stage(tmp_path, calm_window="90s") as stage:
+        for pod in stage.fleet.pods.values():
+            pod.page.has_process = False
+        await stage.play(2 * SETTLED_PASSES + 1, HIGH_PER_S)
+        settled = stage.last
+        await stage.play(1, 0.0)
+        assert stage.last.model["observed"]["variants"][0]["pods"][0]["running_requests"] == 0
+        await stage.fleet.go_wrong(Fault.FROZEN, sorted(stage.fleet.pods)[::2])
+        assert_never_lower(await stage.play(2 * FALLING_PASSES, HIGH_PER_S), settled)
+        assert stage.last.fresh["status"] is False
+
+
 async def test_without_any_page_the_numbers_stay_and_are_no_longer_given_to_those_who_act(tmp_path: Path) -> None:
     """The decision grows old; beyond its limit the external metrics API refuses it, while pages go on showing it."""
     async with open_stage(tmp_path) as stage:

@@ -149,6 +149,43 @@ def test_a_pod_silent_for_hours_is_believed_in_the_end() -> None:
     assert is_told(told[-1], 15.0, is_whole=True)
 
 
+QUIET: dict[str, float | None] = {"a": 5.0, "b": 5.0, "c": 5.0, "d": 5.0}
+
+
+@pytest.mark.parametrize("is_changed", [True, False, None])
+def test_a_page_that_stands_still_is_doubted_once_enough_requests_were_due(is_changed: bool | None) -> None:
+    """Five a window are too few to doubt one window; a page that changed in it says that nothing came."""
+    silent = [_stand_still(show(8 + index, {**QUIET, "d": 0.0}), "d", is_changed) for index in range(6)]
+    _, told = play([*(show(index, QUIET) for index in range(8)), *silent])
+    assert [is_whole for _, is_whole in told[8:]] == [True, True, *[is_changed is not False] * 4]
+
+
+def test_a_page_that_stands_still_is_believed_where_its_whole_variant_is_silent() -> None:
+    """A router in proportion to capacity leaves the slowest variant without work when little is asked."""
+    other = make_state("slow", ("d",))
+    busy = [_add_variant(show(index, QUIET), other) for index in range(8)]
+    quiet = {**QUIET, "d": 0.0}
+    silent = [_stand_still(_add_variant(show(8 + index, quiet), other), "d", False) for index in range(20)]
+    _, told = play([*busy, *silent])
+    assert all(is_whole for _, is_whole in told[8:])
+
+
+def _stand_still(snapshot: ModelSnapshot, name: str, is_changed: bool | None) -> ModelSnapshot:
+    windows = (
+        replace(window, is_changed=is_changed) if window.pod == make_pod_key(name) else window
+        for window in snapshot.windows
+    )
+    return replace(snapshot, windows=tuple(windows))
+
+
+def _add_variant(snapshot: ModelSnapshot, other: VariantState) -> ModelSnapshot:
+    """Return `snapshot` with the pods of `other` moved there."""
+    names = {pod.pod for pod in other.pods}
+    (variant,) = snapshot.variants
+    left = tuple(pod for pod in variant.pods if pod.pod not in names)
+    return replace(snapshot, variants=(replace(variant, pods=left), other))
+
+
 def test_nothing_at_all_is_absent_with_a_reason_and_not_zero() -> None:
     now, _ = track_demand(DemandState(), show(0, {"a": None, "b": None}), 15.0, STALE_AFTER_S)
     assert now.rate_per_s.value is None
