@@ -76,7 +76,8 @@ def sort_windows(snapshot: ModelSnapshot, shares: LoadShares, oldest_s: float, n
         missing_per_s=missing_per_s,
         variants=variants,
         doubted=_find_doubted(seen, variants, shares),
-        duration_s=durations_s[len(durations_s) // 2] if durations_s else 0.0,
+        # Of an even number the lower one: when half of the pages come back at once, theirs are the long ones.
+        duration_s=durations_s[(len(durations_s) - 1) // 2] if durations_s else 0.0,
         reason=_find_inventory_gap(snapshot, shares),
     )
 

@@ -109,6 +109,20 @@ def test_shares_of_missing_pods_keep_their_proportion_through_an_outage() -> Non
     assert told[-1][0] == pytest.approx(40.0, rel=0.01)
 
 
+@pytest.mark.parametrize("back", ["d", "cd"])
+def test_windows_that_reach_over_an_outage_are_a_mean_of_then_and_not_of_now(back: str) -> None:
+    hidden: dict[str, float | None] = {**EVEN, **dict.fromkeys(back, None)}
+    outage = [show(8 + index, hidden) for index in range(10)]
+    returned = show(18, EVEN)
+    windows = tuple(
+        replace(window, start_s=120.0) if window.pod is not None and window.pod.name in back else window
+        for window in returned.windows
+    )
+    _, told = play([*STEADY, *outage, replace(returned, windows=windows), show(19, EVEN)])
+    assert told[-2][1] is False
+    assert is_told(told[-1], 20.0, is_whole=True)
+
+
 def test_a_pod_that_just_came_is_not_made_up_for() -> None:
     grown = show(8, {**EVEN, "e": None}, code=ReasonCode.FIRST_READING)
     pods = tuple(replace(pod, ready_s=130.0) if pod.pod.name == "e" else pod for pod in grown.variants[0].pods)
