@@ -60,14 +60,33 @@ def select_done(records: Iterable[RequestRecord], start_s: float, end_s: float) 
     return [one for one in records if one.status == OK and one.done_s is not None and start_s < one.done_s <= end_s]
 
 
-def collect_ttft_s(records: Iterable[RequestRecord], start_s: float, end_s: float) -> list[float]:
-    """Return sending to first token [s] of each request whose first token came in (start_s, end_s]."""
-    return [one.first_s - one.sent_s for one in records if one.first_s is not None and start_s < one.first_s <= end_s]
+def collect_ttft_s(
+    records: Iterable[RequestRecord], start_s: float, end_s: float, *, from_taken: bool = False
+) -> list[float]:
+    """Return sending to first token [s] of each request whose first token came in (start_s, end_s].
+
+    With `from_taken` they count from the status line: the server's own clock started between the two.
+    """
+    return [
+        one.first_s - _get_begin_s(one, from_taken=from_taken)
+        for one in records
+        if one.first_s is not None and start_s < one.first_s <= end_s
+    ]
 
 
-def collect_ttlt_s(records: Iterable[RequestRecord], start_s: float, end_s: float) -> list[float]:
-    """Return sending to end [s] of each request that ended well in (start_s, end_s]."""
-    return [one.done_s - one.sent_s for one in select_done(records, start_s, end_s) if one.done_s is not None]
+def collect_ttlt_s(
+    records: Iterable[RequestRecord], start_s: float, end_s: float, *, from_taken: bool = False
+) -> list[float]:
+    """Return sending to end [s] of each request that ended well in (start_s, end_s]; `from_taken` as for TTFT."""
+    return [
+        one.done_s - _get_begin_s(one, from_taken=from_taken)
+        for one in select_done(records, start_s, end_s)
+        if one.done_s is not None
+    ]
+
+
+def _get_begin_s(record: RequestRecord, *, from_taken: bool) -> float:
+    return record.taken_s if from_taken and record.taken_s is not None else record.sent_s
 
 
 def collect_gaps_s(records: Iterable[RequestRecord], start_s: float, end_s: float) -> list[float]:

@@ -52,6 +52,17 @@ def test_a_quantile_just_above_an_edge_for_the_client_may_lie_below_it_for_the_e
     assert not judge_quantile("x", QuantileEstimate(0.0, 10.0, "ttft", 0.5, 0.020), records, EDGES_S).is_passed
 
 
+def test_the_engine_may_have_come_to_a_request_at_any_time_between_its_sending_and_its_status_line() -> None:
+    record = make_done(5.0, first_s=0.3)  # more than 250 ms for the client, 60 ms since the status line
+    record.taken_s = record.sent_s + 0.24
+
+    def judge(value_s: float, latency: str = "ttft") -> bool:
+        return judge_quantile("x", QuantileEstimate(0.0, 10.0, latency, 0.5, value_s), [record], EDGES_S).is_passed
+
+    assert [judge(value_s) for value_s in (0.02, 0.03, 0.06, 0.2, 0.3, 0.6)] == [False, True, True, True, True, False]
+    assert judge(0.7, "ttlt")
+
+
 def test_an_absent_quantile_is_a_failure() -> None:
     line = judge_quantile("x", QuantileEstimate(0.0, 10.0, "ttlt", 0.5, None), [make_done(5.0)], EDGES_S)
     assert (line.is_passed, line.observed) == (False, "absent")
