@@ -1,4 +1,4 @@
-"""The loop: inventory -> snapshot -> decide -> publish -> remember. It knows protocols, no sockets and no files.
+"""The loop: inventory -> snapshot -> decide -> remember -> publish. It knows protocols, no sockets and no files.
 
 A pass that fails loses nothing: the numbers published before stay published.
 """
@@ -145,8 +145,10 @@ class Controller:
         outcome = await asyncio.to_thread(self._decide, self.state, snapshot, now_s, parts.settings)
         self.state = outcome.state
         self._traffic, traffic = track_traffic(self._traffic, snapshot, parts.settings)
-        self._store.publish(outcome.decisions, traffic=traffic)
-        self._save()
+        try:
+            self._save()  # first, so that whoever starts after a crash knows of every number that was ever seen
+        finally:
+            self._store.publish(outcome.decisions, traffic=traffic)
         _log_cycle(outcome.decisions, now_s, collected_s - started_s, read_wall_s() - started_s)
         return outcome.decisions
 

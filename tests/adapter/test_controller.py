@@ -124,6 +124,21 @@ async def test_a_new_controller_goes_on_with_the_state_that_was_kept() -> None:
     assert states.load()[0].fleet.decided_at_s == START_S
 
 
+async def test_a_number_is_remembered_before_anybody_sees_it() -> None:
+    world, store = FakeWorld(), DecisionStore()
+    seen_when_saving: list[list[int]] = []
+
+    class WatchedStates(MemoryStateStore):
+        def save(self, state: State) -> None:
+            seen_when_saving.append(_get_replicas(store))
+
+    states = WatchedStates()
+    controller = Controller(world, world.decide, store, states=states, clock=world.clock, telemetry=Telemetry())
+    for world.replicas in (4, 7):
+        await controller.run_pass()
+    assert seen_when_saving == [[], [4]]
+
+
 @pytest.mark.parametrize("part", ["parts", "inventory", "collect", "decide"])
 async def test_a_pass_that_fails_keeps_what_was_published(part: str) -> None:
     world, store = FakeWorld(replicas=3), DecisionStore()
