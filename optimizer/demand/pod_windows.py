@@ -85,7 +85,8 @@ def sort_windows(snapshot: ModelSnapshot, shares: LoadShares, oldest_s: float, n
 def explain_nothing(pods: PodWindows) -> Reason:
     """Return why no pod was seen."""
     if not pods.missing:
-        return Reason(ReasonCode.NO_PODS, "no pod serves, and nothing else tells what is asked")
+        nobody = Reason(ReasonCode.NO_PODS, "no pod serves, and nothing else tells what is asked")
+        return pods.reason or nobody
     code, count, example = _find_commonest(pods)
     return Reason(code, f"none of {len(pods.missing)} pods gave a usable window; {count} of them: {example}")
 

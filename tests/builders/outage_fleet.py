@@ -72,13 +72,13 @@ class OutageFleet:
         By name.
     gateway
         The page of the router.
-    is_inventory_gone
-        Whether whoever asks for the inventory is refused.
+    inventory_answer
+        What whoever asks for the inventory is told instead of it; None when nothing is wrong with it.
     """
 
     def __init__(self, clock: Clock, session: aiohttp.ClientSession, engine_name: EngineName) -> None:
         self.pods: dict[str, Pod] = {}
-        self.is_inventory_gone = False
+        self.inventory_answer: str | None = None
         self._clock, self._session = clock, session
         self._settings = EngineSettings(MODEL_ID, LAW, KV_TOKENS, engine_name)
         self._key = ModelKey(NAMESPACE, MODEL_ID)
@@ -178,8 +178,8 @@ class OutageFleet:
         self._inventory_url = f"http://127.0.0.1:{runner.addresses[0][1]}/inventory"
 
     async def _show_inventory(self, _request: web.Request) -> web.Response:
-        if self.is_inventory_gone:
-            return web.Response(status=500)
+        if self.inventory_answer is not None:
+            return web.Response(text=self.inventory_answer)
         workloads = []
         for deployment in OPENING:
             entries = tuple(pod.entry for pod in self.pods.values() if pod.deployment == deployment)

@@ -204,36 +204,49 @@ async def test_a_restart_after_every_page_is_gone_changes_no_number(tmp_path: Pa
         assert stage.last.model["age_s"] == 2 * PERIOD_S
 
 
-async def test_a_silent_inventory_changes_no_number_and_growth_is_still_seen(tmp_path: Path, log: CapturedLog) -> None:
+async def test_a_broken_inventory_changes_no_number_and_growth_is_still_seen(tmp_path: Path, log: CapturedLog) -> None:
     async with open_stage(tmp_path) as stage:
         await stage.play(SETTLED_PASSES, HIGH_PER_S)
         settled = stage.last
-        stage.fleet.is_inventory_gone = True
+        stage.fleet.inventory_answer = "<html>502 Bad Gateway</html>"
         await stage.play(1, DOUBLE_PER_S)
         assert stage.last.capacity_per_s > DOUBLE_PER_S
         await stage.play(FALLING_PASSES, LOW_PER_S)
         assert_never_lower(stage.seen[-FALLING_PASSES - 1 :], settled)
         assert stage.last.fresh["status"] is False
         assert "inventory" in stage.last.fresh["reason"]["message"]
-        stage.fleet.is_inventory_gone = False
+        stage.fleet.inventory_answer = None
         await play_until_lower(stage, stage.last)
     assert len(log.read("inventory_failed")) == len(log.read("inventory_renewed")) == 1
 
 
-async def test_a_gateway_page_that_is_gone_lowers_nothing_while_pods_answer(tmp_path: Path, log: CapturedLog) -> None:
+async def test_an_inventory_that_forgets_everybody_changes_no_number(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage:
+        await stage.play(SETTLED_PASSES, HIGH_PER_S)
+        settled, stage.fleet.inventory_answer = stage.last, '{"workloads": []}'
+        forgotten = await stage.play(FALLING_PASSES, LOW_PER_S)
+        assert [seen.numbers for seen in forgotten] == [settled.numbers] * FALLING_PASSES
+        assert "is not in the inventory" in str(stage.last.model)
+        stage.fleet.inventory_answer = None
+        await play_until_lower(stage, settled)
+
+
+@pytest.mark.parametrize("fault", [Fault.KILLED, Fault.FROZEN, Fault.HTML])
+async def test_a_gateway_page_gone_wrong_lowers_nothing_while_pods_answer(
+    fault: Fault, tmp_path: Path, log: CapturedLog
+) -> None:
     """The pods tell what reaches them; what waits at the gateway nobody sees."""
     async with open_stage(tmp_path, has_gateway=True) as stage:
         await stage.play(SETTLED_PASSES, HIGH_PER_S)
         settled = stage.last
         assert settled.model["observed"]["arrivals"]["source"] == "gateway"
-        await stage.fleet.gateway.go_wrong(Fault.KILLED)
+        await stage.fleet.gateway.go_wrong(fault)
         await stage.play(1, HIGH_PER_S)
         assert stage.last.numbers == settled.numbers
         assert stage.last.demand_per_s == pytest.approx(HIGH_PER_S, rel=0.05)
         assert stage.last.model["observed"]["arrivals"]["source"] == "http_requests"
         assert (stage.last.fresh["status"], stage.last.fresh["reason"]["code"]) == (False, ReasonCode.PARTIAL_DATA)
         assert f"gateway {stage.fleet.gateway.url}" in stage.last.fresh["reason"]["message"]
-        assert stage.last.get_sample("variant_autoscaler_scrapes_total", outcome="ScrapeFailed") == 1
         await stage.play(1, DOUBLE_PER_S)
         assert stage.last.capacity_per_s > DOUBLE_PER_S
         await stage.play(FALLING_PASSES, LOW_PER_S)
@@ -241,8 +254,8 @@ async def test_a_gateway_page_that_is_gone_lowers_nothing_while_pods_answer(tmp_
         await stage.fleet.gateway.go_wrong(Fault.NONE)
         await play_until_lower(stage, stage.last)
         assert stage.last.fresh["status"] is True
-    assert [line["unusable"] for line in log.read("pages_unusable")] == [{"ScrapeFailed": 1}]
-    assert len(log.read("pages_usable")) == 1
+    assert all(set(line["unusable"]) <= CODES[fault] for line in log.read("pages_unusable"))
+    assert log.read("pages_usable")
 
 
 async def test_an_idle_model_goes_to_zero_only_while_somebody_could_see_it_asked_for(tmp_path: Path) -> None:
