@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
@@ -39,11 +40,21 @@ class FetchedPage:
     body
         As sent.
     time_s
-        When its first line came [s]: the server counted just before, however long the body took afterwards.
+        When it was asked for, over an open connection [s]. What clients sent before stands before the question in the
+        server's line, so the page counts that and hardly more; a late answer, or a late reader, makes it no younger.
+        Measured on a vLLM short of CPU: counts were 0.5 to 0.8 requests off as of the question, 0.9 to 1.2 as of the
+        beginning of the answer.
     """
 
     body: bytes
     time_s: float
+
+
+@dataclass(slots=True)
+class _Question:
+    """A question on its way: when it was written to its connection [s]; until then, when it was to be."""
+
+    sent_s: float
 
 
 class PageFetcher:
@@ -71,6 +82,7 @@ class PageFetcher:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # one limit over everything, in `fetch`
+            trace_configs=[self._trace()],
         )
         return self
 
@@ -133,13 +145,28 @@ class PageFetcher:
         if not keep_alive:
             headers["Connection"] = "close"
         tls = self._trust.get_tls() if place.scheme == "https" else True
-        async with self._session.get(place, headers=headers, ssl=tls, allow_redirects=False) as response:
-            time_s = self._clock.now_s()
+        question = _Question(self._clock.now_s())
+        async with self._session.get(
+            place, headers=headers, ssl=tls, allow_redirects=False, trace_request_ctx=question
+        ) as response:
             if response.status in _REDIRECTS and "Location" in response.headers:
                 return place.join(URL(response.headers["Location"]))
             if response.status != 200:
                 raise _unusable(ReasonCode.SCRAPE_FAILED, f"{shown} answered {response.status}")
-            return FetchedPage(await self._read_body(response, shown), time_s)
+            return FetchedPage(await self._read_body(response, shown), question.sent_s)
+
+    def _trace(self) -> aiohttp.TraceConfig:
+        """Return what notes in each `_Question` when it was written, after any wait for a connection."""
+
+        async def note(
+            _session: aiohttp.ClientSession, context: SimpleNamespace, _sent: aiohttp.TraceRequestHeadersSentParams
+        ) -> None:
+            question: _Question = context.trace_request_ctx
+            question.sent_s = self._clock.now_s()
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(note)
+        return trace
 
     async def _read_body(self, response: aiohttp.ClientResponse, shown: str) -> bytes:
         limit_bytes = self._options.max_page_bytes

@@ -6,11 +6,13 @@ import asyncio
 import gzip
 import random
 import socket
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from adapter.collector.fetch import FetchedPage, PageUnusable
 from adapter.collector.options import ScrapeOptions
@@ -21,6 +23,7 @@ from tests.builders.fetching import PATIENT, fetching, get_reason
 from tests.builders.stepped_clock import SteppedClock, until
 
 HASTY = ScrapeOptions(timeout_s=0.2)
+TRUSTING = replace(PATIENT, insecure_tls=True)
 SHORT = ScrapeOptions(timeout_s=30.0, max_page_bytes=100_000)
 
 
@@ -55,35 +58,55 @@ async def test_compressed_body_is_measured_unpacked(servers: FakeServers, clock:
     assert (await get_reason(pod.url, clock, SHORT)).code is ReasonCode.BAD_PAGE
 
 
-class WatchedClock(SteppedClock):
-    """Counts how often it was looked at."""
+async def test_page_is_of_the_moment_it_was_asked_for_however_late_the_answer(
+    servers: FakeServers, clock: SteppedClock
+) -> None:
+    may_answer = asyncio.Event()
 
-    looks = 0
-
-    def now_s(self) -> float:
-        self.looks += 1
-        return super().now_s()
-
-
-async def test_page_is_of_the_moment_its_answer_began(servers: FakeServers) -> None:
-    clock, may_end = WatchedClock(), asyncio.Event()
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await may_end.wait()
-        await response.write(b"x ")
-        await response.write(b"1\n")
-        return response
+    async def answer(_request: web.Request) -> web.Response:
+        await may_answer.wait()
+        return web.Response(body=b"x 1\n")
 
     pod = await servers.open(answer)
     async with fetching(PATIENT, clock) as fetcher:
-        begun_s = clock.now_s()
+        asked_s = clock.now_s()
         task = asyncio.ensure_future(fetcher.fetch(pod.url))
-        await until(lambda: clock.looks == 2)
-        await clock.run_to(begun_s + 7.0)
-        may_end.set()
-        assert await task == FetchedPage(b"x 1\n", begun_s)
+        await until(lambda: bool(pod.requests))
+        await clock.run_to(asked_s + 7.0)
+        may_answer.set()
+        assert await task == FetchedPage(b"x 1\n", asked_s)
+
+
+class PassingClock(SteppedClock):
+    """Stands still until somebody lets time pass."""
+
+    passed_s = 0.0
+
+    def now_s(self) -> float:
+        return super().now_s() + self.passed_s
+
+
+async def test_wait_for_a_connection_comes_before_the_question(data_dir: Path) -> None:
+    clock = PassingClock()
+
+    def greet(*_hello: object) -> None:
+        clock.passed_s += 3.0
+
+    async def answer(_request: web.Request) -> web.Response:
+        clock.passed_s += 7.0
+        return web.Response(body=b"x 1\n")
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(data_dir / "tls" / "server.pem", data_dir / "tls" / "server.key")
+    context.sni_callback = greet  # in the middle of the handshake
+    app = web.Application()
+    app.router.add_get("/metrics", answer)
+    begun_s = clock.now_s()
+    server = TestServer(app, scheme="https")
+    await server.start_server(ssl=context)
+    async with server, fetching(TRUSTING, clock) as fetcher:
+        page = await fetcher.fetch(str(server.make_url("/metrics")))
+    assert (page.time_s - begun_s, clock.passed_s) == (3.0, 10.0)
 
 
 @pytest.mark.parametrize(
