@@ -12,6 +12,9 @@ from optimizer.policy import CapacityNeed, FixedReplicas, Policy, Proposal
 from optimizer.stabilization import calm_need, calm_replicas
 from optimizer.state import ModelState
 
+USUAL_GAP_PERIODS = 2.0
+"""Periods between two decisions that are nothing unusual: a pass may be late, or fail once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -74,14 +77,16 @@ def ask_policy(sight: Sight, policies: Mapping[str, Policy], now_s: float, setti
 
 def _calm(sight: Sight, proposal: Proposal, now_s: float, settings: Settings) -> Wish:
     """Return the wish for `proposal`, planned with what lasts over the calm window."""
-    window_s = compute_calm_window_s(sight, settings)
+    window_s, gap_s = compute_calm_window_s(sight, settings), USUAL_GAP_PERIODS * settings.decision.period_s
     before = sight.remembered.stabilization
     need, table, replicas = Need(), CapacityTable(), None
     if isinstance(proposal, FixedReplicas):
         wanted = {line.key: max(proposal.by_variant.get(line.key, 0), 0) for line in sight.view.variants}
-        replicas, after = calm_replicas(before, wanted, now_s, window_s)
+        replicas, after = calm_replicas(before, wanted, now_s, window_s, longest_gap_s=gap_s)
     else:
-        need, table, after = calm_need(before, proposal.need, proposal.capacity_table, now_s, window_s)
+        need, table, after = calm_need(
+            before, proposal.need, proposal.capacity_table, now_s, window_s, longest_gap_s=gap_s
+        )
     keep = sight.view.demand.reason
     if keep is None and not after.has_been_calm(now_s, window_s):
         keep = Reason(ReasonCode.CALM_WINDOW, f"watched for less than the calm window of {window_s:.0f} s")

@@ -18,7 +18,8 @@ from optimizer.errors import InvalidInput
 BINS = 12
 """Bins a window is kept in: a fall counts after at most 1 + 1/12 windows."""
 BROKEN_AFTER_RATIO = 0.5
-"""A gap between decisions of more than this share of a window begins it anew: what was not seen was not calm."""
+"""A gap between decisions of more than this share of a window begins it anew: what was not seen was not calm. However
+short the window, `longest_gap_s` is no such gap: passes are no closer than their period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,13 @@ class StabilizationState:
 
 
 def calm_need(
-    state: StabilizationState, need: Need, table: CapacityTable, now_s: float, window_s: float
+    state: StabilizationState,
+    need: Need,
+    table: CapacityTable,
+    now_s: float,
+    window_s: float,
+    *,
+    longest_gap_s: float = 0.0,
 ) -> tuple[Need, CapacityTable, StabilizationState]:
     """Return the need and the capacities to plan with, and the state with `need` and `table` in it.
 
@@ -77,6 +84,8 @@ def calm_need(
         Of this pass at `now_s` [s].
     window_s
         How long a fall must last before it counts [s], > 0.
+    longest_gap_s
+        Longest time between two passes that is nothing unusual [s].
 
     Returns
     -------
@@ -94,7 +103,7 @@ def calm_need(
         NeedCell(entry.lead_time_s, entry.service_class, entry.bucket, entry.rate_per_s) for entry in need.entries
     )
     capacities_per_s = {to_label(entry.key): entry.capacity_per_s for entry in table.entries}
-    after = _watch(state, CalmBin(now_s, now_s, cells, capacities_per_s), window_s)
+    after = _watch(state, CalmBin(now_s, now_s, cells, capacities_per_s), window_s, longest_gap_s)
     entries = tuple(replace(entry, rate_per_s=_find_largest_per_s(after.bins, entry)) for entry in need.entries)
     capacities = tuple(
         replace(entry, capacity_per_s=_find_smallest_per_s(after.bins, entry)) for entry in table.entries
@@ -103,12 +112,17 @@ def calm_need(
 
 
 def calm_replicas(
-    state: StabilizationState, by_variant: Mapping[VariantKey, int], now_s: float, window_s: float
+    state: StabilizationState,
+    by_variant: Mapping[VariantKey, int],
+    now_s: float,
+    window_s: float,
+    *,
+    longest_gap_s: float = 0.0,
 ) -> tuple[dict[VariantKey, int], StabilizationState]:
     """Return the counts to plan with, each the largest that was proposed within the window, and the next state."""
     _check_window(window_s)
     replicas = {to_label(key): count for key, count in by_variant.items()}
-    after = _watch(state, CalmBin(now_s, now_s, replicas=replicas), window_s)
+    after = _watch(state, CalmBin(now_s, now_s, replicas=replicas), window_s, longest_gap_s)
     return {
         key: max((entry.replicas.get(to_label(key), 0) for entry in after.bins), default=0) for key in by_variant
     }, after
@@ -124,10 +138,11 @@ def _check_window(window_s: float) -> None:
         raise InvalidInput("window_s", "> 0 [s]", window_s)
 
 
-def _watch(state: StabilizationState, newest: CalmBin, window_s: float) -> StabilizationState:
+def _watch(state: StabilizationState, newest: CalmBin, window_s: float, longest_gap_s: float) -> StabilizationState:
     """Return the state with `newest` in it, and without what lies before the window."""
     now_s, begun_s = newest.end_s, state.begun_s
-    if begun_s is None or not state.bins or now_s - state.bins[-1].end_s > BROKEN_AFTER_RATIO * window_s:
+    broken_after_s = max(BROKEN_AFTER_RATIO * window_s, longest_gap_s)
+    if begun_s is None or not state.bins or now_s - state.bins[-1].end_s > broken_after_s:
         begun_s = now_s
     kept = [entry for entry in state.bins if entry.end_s > now_s - window_s]
     if kept and now_s - kept[-1].start_s < window_s / BINS:

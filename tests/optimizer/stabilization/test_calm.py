@@ -43,6 +43,16 @@ def test_it_is_a_sliding_maximum_that_forgets_at_most_one_bin_late(period_s: flo
         assert sharp <= value <= max(rates[max(late, 0) : index + 1])
 
 
+@pytest.mark.parametrize("window_s", [1.0, 20.0, 30.0])
+def test_a_window_of_few_periods_is_watched_though_passes_are_late(window_s: float) -> None:
+    state = StabilizationState()
+    for index in range(6):
+        _, _, state = calm_need(state, Need(), TABLE, 15.5 * index, window_s, longest_gap_s=30.0)
+    assert state.has_been_calm(5 * 15.5, window_s)
+    _, _, state = calm_need(state, Need(), TABLE, 5 * 15.5 + 31.0, window_s, longest_gap_s=30.0)
+    assert not state.has_been_calm(5 * 15.5 + 31.0, window_s)
+
+
 def test_spikes_that_recur_within_the_window_leave_a_flat_line() -> None:
     spikes = [9.0 if index % 6 == 0 else 3.0 for index in range(60)]
     assert set(play(spikes)) == {9.0}
