@@ -58,10 +58,10 @@ async def run_demo(options: DemoOptions, screen: Screen, json_file: Path | None 
         except StoppedEarly:
             screen.say("stopped before it began")
             return
-        screen.keep()
-        screen.say("comparing with what else could have served this demand ...")
-        lines = compare(report, settings, options.hpa_sync_s)
-        screen.say("\n".join(render_summary(report, lines, options.speed)))
+    screen.keep()
+    screen.say("comparing with what else could have served this demand (Ctrl-C ends it) ...")
+    lines = compare(report, settings, options.hpa_sync_s)
+    screen.say("\n".join(render_summary(report, lines, options.speed)))
     if json_file is not None:
         json_file.write_text(json.dumps(to_json(report, lines, timeline.to_json()), indent=2) + "\n", encoding="utf-8")
 
