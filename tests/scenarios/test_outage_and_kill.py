@@ -115,13 +115,13 @@ async def test_no_number_falls_through_an_outage_and_a_kill_and_all_of_it_recove
     clock = ScaledClock.starting_now(SPEED)
     async with open_fleet(clock) as fleet:
         config = tmp_path / "config.yaml"
-        text = fleet.render_config(timeout="10s", calm_window="1m", has_gateway=False, has_state=True)
+        text = fleet.render_config(timeout="10s", calm_window="30s", has_gateway=False, has_state=True)
         config.write_text(text, encoding="utf-8")
         traffic = Traffic(fleet, clock, HIGH_PER_S)
         sending = asyncio.create_task(traffic.run())
         try:
             async with start_adapter(config, clock) as adapter:
-                await adapter.wait_for(lambda: adapter.last.passes >= 6 and adapter.last.fresh["status"] is True)
+                await adapter.wait_for(lambda: adapter.last.passes >= 4 and adapter.last.fresh["status"] is True)
                 half = sorted(fleet.pods)[::2]
                 for name, fault in zip(half, WRONG, strict=True):
                     await fleet.go_wrong(fault, [name])
