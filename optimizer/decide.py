@@ -71,4 +71,7 @@ def decide(
 
 
 def _remember(settled: Settled, decision: ModelDecision) -> ModelState:
-    return replace(settled.course.wish.remembered, decision=decision)
+    course = settled.course
+    remembered = course.wish.remembered
+    stabilization = replace(remembered.stabilization, switch_since_s=course.switch_since_s)
+    return replace(remembered, stabilization=stabilization, decision=decision)

@@ -1,6 +1,7 @@
 """The stages of `decide`: see, propose, allocate, take steps, explain. Only `optimizer.decide` joins them."""
 
-from optimizer.deciding.allocation import Course, allocate
+from optimizer.deciding.allocation import allocate
+from optimizer.deciding.course import Course
 from optimizer.deciding.explanation import explain
 from optimizer.deciding.proposing import Wish, ask_policy
 from optimizer.deciding.sight import Sight, see_model

@@ -8,39 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
+from optimizer.deciding.course import Course
+from optimizer.deciding.leaning import lean
 from optimizer.deciding.proposing import Wish
-from optimizer.deciding.second_thoughts import SecondThought, SlowingThought, SwitchingThought, raise_floor
-from optimizer.domain import DecisionSettings, Limit, Plan, PodPhase, Reason, Settings, SolveStatus
-from optimizer.policy import FixedReplicas, VariantView, compute_lead_time_s
+from optimizer.deciding.second_thoughts import (
+    SecondThought,
+    SlowingThought,
+    SwitchingThought,
+    Verdict,
+    raise_floor,
+)
+from optimizer.domain import DecisionSettings, Limit, Plan, PodPhase, Settings
+from optimizer.policy import VariantView, compute_lead_time_s
 from optimizer.solver import ModelProblem, VariantLine, solve_fleet
 
-PLAN_HORIZON_S = 600.0
-"""Time over which the price of a start is spread [s]: a switch must pay within ten minutes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """What one LLM is to come to.
-
-    Attributes
-    ----------
-    wish
-        What was wanted.
-    problem
-        What the solver was asked.
-    plan
-        Its answer.
-    kept_from, kept_reason
-        The cheaper plan that was not taken on second thoughts, and why; None when there is none.
-    """
-
-    wish: Wish
-    problem: ModelProblem
-    plan: Plan
-    kept_from: Plan | None = None
-    kept_reason: Reason | None = None
+PLAN_HORIZON_S = 300.0
+"""Time over which the price of a start is spread [s]: a switch must pay within five minutes, before need moves on."""
 
 
 def allocate(wishes: tuple[Wish, ...], settings: Settings, now_s: float) -> tuple[Course, ...]:
@@ -48,7 +32,7 @@ def allocate(wishes: tuple[Wish, ...], settings: Settings, now_s: float) -> tupl
     problems = tuple(_pose(wish, settings.decision, now_s) for wish in wishes)
     plans = _solve(problems, settings)
     courses = tuple(Course(*parts) for parts in zip(wishes, problems, plans, strict=True))
-    for thought in (SlowingThought(), SwitchingThought(settings.decision.min_saving_ratio)):
+    for thought in (SlowingThought(), SwitchingThought(settings, now_s)):
         courses = _reconsider(courses, thought, settings)
     return courses
 
@@ -57,28 +41,31 @@ def _reconsider(courses: tuple[Course, ...], thought: SecondThought, settings: S
     """Return `courses` with those plans replaced that `thought` finds a better restricted one for."""
     restricted: dict[int, ModelProblem] = {}
     for index, course in enumerate(courses):
-        problem = thought.restrict(course.problem, course.plan) if course.wish.hold is None else None
+        problem = thought.restrict(course) if course.wish.hold is None else None
         if problem is not None:
             restricted[index] = problem
+    verdicts: dict[int, Verdict] = {}
     while restricted:
         problems = tuple(restricted.get(index, course.problem) for index, course in enumerate(courses))
         plans = _solve(problems, settings)
-        taken = [index for index in restricted if thought.prefers(plans[index], courses[index].plan)]
-        if len(taken) == len(restricted):
-            return tuple(
-                replace(
-                    course, problem=problem, plan=plan, **_tell(thought, course, plan, is_taken=index in restricted)
-                )
-                for index, (course, problem, plan) in enumerate(zip(courses, problems, plans, strict=True))
+        verdicts |= {index: thought.judge(courses[index], plans[index]) for index in restricted}
+        if all(verdicts[index].is_taken for index in restricted):
+            courses = tuple(
+                replace(course, problem=problem, plan=plan)
+                for course, problem, plan in zip(courses, problems, plans, strict=True)
             )
-        restricted = {index: restricted[index] for index in taken}
-    return courses
-
-
-def _tell(thought: SecondThought, course: Course, plan: Plan, *, is_taken: bool) -> dict[str, Any]:
-    if not is_taken or plan.allocations == course.plan.allocations:
-        return {}
-    return {"kept_from": course.plan, "kept_reason": thought.explain(plan, course.plan)}
+            break
+        restricted = {index: problem for index, problem in restricted.items() if verdicts[index].is_taken}
+    return tuple(
+        replace(
+            course,
+            kept_reason=verdicts[index].reason if verdicts[index].is_taken else course.kept_reason,
+            switch_since_s=verdicts[index].switch_since_s,
+        )
+        if index in verdicts
+        else course
+        for index, course in enumerate(courses)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +93,8 @@ def _pose(wish: Wish, decision: DecisionSettings, now_s: float) -> ModelProblem:
     """Return the problem of one LLM."""
     view = wish.sight.view
     lines = tuple(_draw_line(line, wish, decision, now_s) for line in view.variants)
+    if wish.hold is None and wish.replicas is None:
+        lines = lean(lines, wish.need, wish.routing)
     fixed = wish.replicas
     if wish.keep is not None:
         lines = tuple(raise_floor(line, wish.sight.published[line.key]) for line in lines)
@@ -137,6 +126,8 @@ def _freeze(line: VariantLine) -> VariantLine:
 
 def _draw_line(line: VariantView, wish: Wish, decision: DecisionSettings, now_s: float) -> VariantLine:
     variant = line.variant
+    # What a start costs: its own time, and that of what it replaces until somebody has seen it serve and acted on that.
+    overlap_s = variant.startup_s + decision.period_s + 2.0 * decision.actuation_delay_s
     capacity_per_s = wish.capacity_table.get(line.key) or 0.0
     return VariantLine(
         key=line.key,
@@ -147,7 +138,7 @@ def _draw_line(line: VariantView, wish: Wish, decision: DecisionSettings, now_s:
         present_replicas=line.published_replicas,
         startup_s=compute_lead_time_s(variant, decision),
         starting_s=_list_starting_s(line, now_s),
-        start_cost_per_hour=line.replica_cost_per_hour * variant.startup_s / PLAN_HORIZON_S,
+        start_cost_per_hour=line.replica_cost_per_hour * overlap_s / PLAN_HORIZON_S,
     )
 
 
@@ -159,13 +150,3 @@ def _list_starting_s(line: VariantView, now_s: float) -> tuple[float, ...]:
     known_s = [max(startup_s - (now_s - pod.created_s), 0.0) for pod in starting if pod.created_s is not None]
     left_s = sorted(known_s)[:missing]
     return (*left_s, *(startup_s for _ in range(missing - len(left_s))))
-
-
-def is_planned(course: Course) -> bool:
-    """Whether there is a plan to follow rather than a number to hold."""
-    return course.wish.hold is None and course.plan.status is not SolveStatus.FAILED
-
-
-def is_fixed(course: Course) -> bool:
-    """Whether counts were proposed rather than capacity."""
-    return isinstance(course.wish.proposal, FixedReplicas)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimizer.deciding.allocation import Course
+from optimizer.deciding.course import Course
 from optimizer.demand import find_routing
 from optimizer.domain import Condition, ConditionType, Limit, Reason, ReasonCode, Routing, SolveStatus
 from optimizer.policy import CapacityNeed

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from optimizer.deciding.allocation import Course, is_planned
 from optimizer.deciding.conditions import list_conditions
+from optimizer.deciding.course import Course
 from optimizer.deciding.figures import compute_coverage_ratio, compute_utilization_ratio
 from optimizer.deciding.steps import Settled
 from optimizer.domain import (
@@ -47,7 +47,7 @@ def explain(settled: Settled, limits: tuple[Limit, ...], now_s: float) -> ModelD
         utilization_ratio=compute_utilization_ratio(course),
         cost_per_hour=sum(entry.planned_replicas * entry.replica_cost_per_hour for entry in variants),
         routing=wish.routing if before is None or proposal else before.routing,
-        plan=course.plan if is_planned(course) else (before.plan if before is not None else None),
+        plan=course.plan if course.is_planned else (before.plan if before is not None else None),
         reason=_explain_model(settled, variants),
         conditions=list_conditions(course, limits),
     )
@@ -68,7 +68,7 @@ def _explain_variant(settled: Settled, line: VariantView, step: Step) -> Variant
         key=line.key,
         workload=line.variant.workload,
         accelerator=line.variant.accelerator,
-        proposed_replicas=targets.get(line.key) if is_planned(course) else None,
+        proposed_replicas=targets.get(line.key) if course.is_planned else None,
         planned_replicas=step.replicas,
         requested_replicas=line.state.requested_replicas,
         observed_replicas=line.state.observed_replicas,
@@ -148,9 +148,11 @@ def _explain_stillness(course: Course, variants: tuple[VariantDecision, ...]) ->
     kept = sum(entry.planned_replicas for entry in variants)
     if wish.keep is not None:
         return Reason(wish.keep.code, f"{kept} replicas, nothing is released: {wish.keep.message}")
-    held = next((entry.hold for entry in variants if entry.hold is not None), None)
-    if held is not None:
-        return Reason(held.reason.code, f"{kept} replicas: {held.reason.message}")
+    held = [entry.hold.reason for entry in variants if entry.hold is not None]
+    blocked = [reason for reason in held if reason.code is ReasonCode.SURGE_BLOCKED]
+    if held:
+        reason = (blocked or held)[0]
+        return Reason(reason.code, f"{kept} replicas: {reason.message}")
     if isinstance(wish.proposal, CapacityNeed) and wish.proposal.need.peak_per_s < CALMER_RATIO * wish.need.peak_per_s:
         return Reason(ReasonCode.CALM_WINDOW, f"{kept} replicas: {_tell_need(course)}")
     return Reason(ReasonCode.STEADY, f"{kept} replicas: {_tell_need(course)}")

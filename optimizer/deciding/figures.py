@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from optimizer.deciding.allocation import Course
+from optimizer.deciding.course import Course
 from optimizer.domain import VariantKey
 from optimizer.policy import CapacityNeed
 from optimizer.stabilization import compute_capacity_per_s

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from optimizer.deciding.sight import Sight
 from optimizer.domain import CapacityTable, Need, Reason, ReasonCode, Routing, Settings, VariantKey
 from optimizer.errors import InvalidInput
-from optimizer.policy import CapacityNeed, FixedReplicas, Policy, Proposal
+from optimizer.policy import CapacityNeed, FixedReplicas, Policy, Proposal, compute_lead_time_s
 from optimizer.stabilization import calm_need, calm_replicas
 from optimizer.state import ModelState
 
@@ -104,13 +104,13 @@ def _calm(sight: Sight, proposal: Proposal, now_s: float, settings: Settings) ->
 
 
 def compute_calm_window_s(sight: Sight, settings: Settings) -> float:
-    """Return how long a fall must last [s]: as configured, and no less than a start takes.
+    """Return how long a fall must last [s]: as configured, and no less than the lead time of what is in use.
 
-    A replica that is kept idle for as long as its start takes has cost what starting it again would: the break-even of
-    ski rental.
+    A replica that is kept idle for as long as it takes to get it back has cost what starting it again would: the
+    break-even of ski rental. Spikes as far apart as a start takes are thus bridged.
     """
-    used = [line.variant.startup_s for line in sight.view.variants if line.published_replicas > 0]
-    return max([settings.decision.calm_window_s, *used])
+    used = [line.variant for line in sight.view.variants if line.published_replicas > 0]
+    return max([settings.decision.calm_window_s, *(compute_lead_time_s(entry, settings.decision) for entry in used)])
 
 
 def _find_obstacle(proposal: Proposal) -> Reason | None:

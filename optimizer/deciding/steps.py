@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optimizer.deciding.allocation import Course, is_fixed, is_planned
+from optimizer.deciding.course import Course
 from optimizer.domain import Limit, Routing
 from optimizer.policy import VariantView
 from optimizer.stabilization import Standing, Step, fit_to_limits, sequence_steps
@@ -22,7 +22,7 @@ def take_steps(courses: tuple[Course, ...], limits: tuple[Limit, ...]) -> tuple[
     """Return the steps that may be taken now, for all LLMs."""
     standings = [_describe(course) for course in courses]
     steps = [
-        _sequence(course, standing) if is_planned(course) or not standing else _stay(standing)
+        _sequence(course, standing) if course.is_planned or not standing else _stay(standing)
         for course, standing in zip(courses, standings, strict=True)
     ]
     everybody = tuple(entry for standing in standings for entry in standing)
@@ -42,7 +42,7 @@ def _describe(course: Course) -> tuple[Standing, ...]:
             ready_replicas=view.state.ready_replicas,
             requested_replicas=view.state.requested_replicas,
             target_replicas=targets.get(view.key, view.published_replicas),
-            capacity_per_s=1.0 if is_fixed(course) else lines[view.key].capacity_per_s,
+            capacity_per_s=1.0 if course.is_fixed else lines[view.key].capacity_per_s,
             cost_per_hour=view.replica_cost_per_hour,
             max_replicas=view.variant.max_replicas,
         )
@@ -51,7 +51,7 @@ def _describe(course: Course) -> tuple[Standing, ...]:
 
 
 def _sequence(course: Course, standings: tuple[Standing, ...]) -> tuple[Step, ...]:
-    if is_fixed(course):
+    if course.is_fixed:
         # Counts carry no capacity: one replica stands for one unit, and what is wanted is the need.
         wanted = float(sum(entry.target_replicas for entry in standings))
         return sequence_steps(standings, wanted, Routing.WEIGHTED, course.problem.min_replicas)

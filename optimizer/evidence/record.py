@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from optimizer.domain import ModelKey, ServedModel, ServiceClass, Variant, Workload
 from optimizer.errors import InvalidInput
@@ -41,6 +43,27 @@ class DemandStep:
 
 DemandRecord = Mapping[ModelKey, tuple[DemandStep, ...]]
 """What was asked of each LLM: steps ascending in time, without gaps or overlaps."""
+
+
+class RateCurve:
+    """The rate of a record over time, for means over any stretch."""
+
+    def __init__(self, steps: tuple[DemandStep, ...]) -> None:
+        self._edges_s = [steps[0].start_s, *(step.end_s for step in steps)] if steps else [0.0]
+        self._arrivals = [0.0, *accumulate(step.arrival_rate_per_s * step.duration_s for step in steps)]
+
+    def compute_mean_per_s(self, start_s: float, end_s: float) -> float:
+        """Return the mean rate between two moments, as far as the record reaches [1/s]; 0 outside of it."""
+        start_s, end_s = max(start_s, self._edges_s[0]), min(end_s, self._edges_s[-1])
+        if end_s <= start_s:
+            return 0.0
+        return (self._count_until(end_s) - self._count_until(start_s)) / (end_s - start_s)
+
+    def _count_until(self, time_s: float) -> float:
+        index = min(max(bisect_right(self._edges_s, time_s) - 1, 0), len(self._edges_s) - 2)
+        low_s, high_s = self._edges_s[index], self._edges_s[index + 1]
+        share = (time_s - low_s) / (high_s - low_s)
+        return self._arrivals[index] + share * (self._arrivals[index + 1] - self._arrivals[index])
 
 
 def check_record(record: DemandRecord) -> None:

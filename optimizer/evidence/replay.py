@@ -8,6 +8,7 @@ not, since a fluid fleet has no queues, no failures and no noise of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,10 +22,12 @@ from optimizer.domain import (
     Routing,
     ServedModel,
     Settings,
+    Variant,
     VariantKey,
 )
 from optimizer.evidence.fluid_fleet import FluidPool
-from optimizer.evidence.record import DemandRecord, DemandStep, check_record, compute_capacity_per_s
+from optimizer.evidence.hindsight import compute_homogeneous_costs
+from optimizer.evidence.record import DemandRecord, DemandStep, RateCurve, check_record, compute_capacity_per_s
 from optimizer.evidence.windows import draw_window
 from optimizer.stabilization import compute_capacity_per_s as add_up_capacity_per_s
 from optimizer.state import State
@@ -57,12 +60,17 @@ class ReplayOptions:
     sync_phase_s
         Time from a decision to the first look after it [s].
     initial_replicas
-        Replicas that serve at the start; an LLM without any entry begins with what its first step needs.
+        Replicas that serve at the start; an LLM without any entry begins with enough of the variant that alone would
+        serve the record for the least.
+    grain_s
+        Time over which the rate is averaged before it is compared with capacity [s]. A capacity within the SLO is a
+        mean rate of Poisson arrivals: to compare it with the count of a few seconds would charge their noise twice.
     """
 
     sync_s: float = 15.0
     sync_phase_s: float = 5.0
     initial_replicas: Mapping[VariantKey, int] | None = None
+    grain_s: float = 60.0
 
 
 def replay(record: DemandRecord, settings: Settings, options: ReplayOptions | None = None) -> dict[ModelKey, Bill]:
@@ -100,6 +108,7 @@ class _Fleet:
     def __init__(self, record: DemandRecord, settings: Settings, options: ReplayOptions) -> None:
         self._models = [model for model in settings.models if record.get(model.key)]
         self._record, self._options = record, options
+        self._rates = {model.key: RateCurve(record[model.key]) for model in self._models}
         self._pools = {
             variant.key(): FluidPool(variant.key(), variant, settings.get_replica_cost_per_hour(variant))
             for model in self._models
@@ -114,14 +123,14 @@ class _Fleet:
             self._begin(model, settings)
 
     def _begin(self, model: ServedModel, settings: Settings) -> None:
-        """Start `model` with the replicas given, else with enough of its cheapest variant for its first step."""
-        first = self._record[model.key][0]
+        """Start `model` with the replicas given, else with enough of its cheapest variant for the beginning."""
+        steps = self._record[model.key]
         given = self._options.initial_replicas or {}
         wanted = {variant.key(): given[variant.key()] for variant in model.variants if variant.key() in given}
         if not wanted:
-            wanted = _find_first_replicas(model, first, settings)
+            wanted = _find_first_replicas(model, steps, self._options.grain_s, settings)
         for key, replicas in wanted.items():
-            self._pools[key].request(replicas, first.start_s, is_warm=True)
+            self._pools[key].request(replicas, steps[0].start_s, is_warm=True)
 
     def run(self, start_s: float, end_s: float) -> None:
         """Let time pass from `start_s` to `end_s` [s]: syncs happen, replicas become ready, demand is served."""
@@ -152,8 +161,11 @@ class _Fleet:
             capacities = {pool.key: compute_capacity_per_s(pool.variant, model, step.workload) for pool in pools}
             ready = {pool.key: pool.count_ready(from_s) for pool in pools}
             ready_per_s = add_up_capacity_per_s(ready, capacities, _get_routing(model))
-            self._offered[model.key] += step.arrival_rate_per_s * (to_s - from_s)
-            self._served[model.key] += min(step.arrival_rate_per_s, ready_per_s) * (to_s - from_s)
+            half_s = 0.5 * self._options.grain_s
+            middle_s = 0.5 * (from_s + to_s)
+            rate_per_s = self._rates[model.key].compute_mean_per_s(middle_s - half_s, middle_s + half_s)
+            self._offered[model.key] += rate_per_s * (to_s - from_s)
+            self._served[model.key] += min(rate_per_s, ready_per_s) * (to_s - from_s)
 
     def show(self, start_s: float, end_s: float) -> FleetSnapshot:
         """Return what a collector would have seen between `start_s` and `end_s` [s]."""
@@ -199,18 +211,26 @@ def _get_routing(model: ServedModel) -> Routing:
     return Routing.UNIFORM if model.routing is Routing.AUTO else model.routing
 
 
-def _find_first_replicas(model: ServedModel, first: DemandStep, settings: Settings) -> dict[VariantKey, int]:
-    """Return enough replicas of the one variant that carries the first step for the least."""
-    ceiling_ratio = settings.decision.utilization_ceiling_ratio
-    offers = []
-    for variant in model.variants:
-        capacity_per_s = ceiling_ratio * compute_capacity_per_s(variant, model, first.workload)
-        if capacity_per_s > 0.0:
-            replicas = int(-(-first.arrival_rate_per_s // capacity_per_s))
-            replicas = max(replicas, variant.min_replicas)
-            if variant.max_replicas is None or replicas <= variant.max_replicas:
-                offers.append((replicas * settings.get_replica_cost_per_hour(variant), variant.name, variant, replicas))
-    if not offers:
-        return {variant.key(): variant.min_replicas for variant in model.variants}
-    _, _, variant, replicas = min(offers, key=lambda offer: offer[:2])
-    return {other.key(): replicas if other is variant else other.min_replicas for other in model.variants}
+def _find_most_replicas(variant: Variant, settings: Settings) -> float:
+    """Return how many replicas of `variant` its bound and the known limits leave room for, if it has them alone."""
+    bounds = [math.inf if variant.max_replicas is None else variant.max_replicas]
+    for limit in settings.limits:
+        coefficient = limit.coefficients.get(variant.key(), 0.0)
+        if limit.amount is not None and coefficient > 0.0:
+            bounds.append(math.floor(limit.amount / coefficient))
+    return min(bounds)
+
+
+def _find_first_replicas(
+    model: ServedModel, steps: tuple[DemandStep, ...], grain_s: float, settings: Settings
+) -> dict[VariantKey, int]:
+    """Return enough replicas for the beginning, of the one variant that serves the whole record for the least."""
+    costs = compute_homogeneous_costs(model, steps, settings)
+    winner = min(model.variants, key=lambda variant: (costs[variant.name], variant.name))
+    replicas: dict[VariantKey, int] = {variant.key(): variant.min_replicas for variant in model.variants}
+    capacity_per_s = compute_capacity_per_s(winner, model, steps[0].workload)
+    if capacity_per_s > 0.0:
+        rate_per_s = RateCurve(steps).compute_mean_per_s(steps[0].start_s, steps[0].start_s + grain_s)
+        wanted = math.ceil(rate_per_s / (capacity_per_s * settings.decision.utilization_ceiling_ratio))
+        replicas[winner.key()] = int(max(min(wanted, _find_most_replicas(winner, settings)), winner.min_replicas))
+    return replicas

@@ -55,10 +55,21 @@ class CalmBin:
 
 @dataclass(frozen=True, slots=True)
 class StabilizationState:
-    """Bins, ascending in time, and since when they follow one another without a gap [s]."""
+    """What is remembered of one LLM for the sake of calm.
+
+    Attributes
+    ----------
+    bins
+        Ascending in time.
+    begun_s
+        Since when they follow one another without a gap [s].
+    switch_since_s
+        Since when another composition would have been worth switching to, without a break [s]; None when none is.
+    """
 
     bins: tuple[CalmBin, ...] = ()
     begun_s: float | None = None
+    switch_since_s: float | None = None
 
     def has_been_calm(self, now_s: float, window_s: float) -> bool:
         """Whether a whole window was watched: before that nothing may fall."""
@@ -147,7 +158,7 @@ def _watch(state: StabilizationState, newest: CalmBin, window_s: float, longest_
     kept = [entry for entry in state.bins if entry.end_s > now_s - window_s]
     if kept and now_s - kept[-1].start_s < window_s / BINS:
         newest = _merge(kept.pop(), newest)
-    return StabilizationState((*kept, newest), begun_s)
+    return replace(state, bins=(*kept, newest), begun_s=begun_s)
 
 
 def _merge(older: CalmBin, newer: CalmBin) -> CalmBin:
