@@ -24,7 +24,9 @@ def make_record(rate_at: Callable[[float], float], end_s: float, seed: int | Non
     return {MODEL: tuple(DemandStep(15.0 * i, 15.0 * i + 15.0, make_workload(rate)) for i, rate in enumerate(counted))}
 
 
-@pytest.mark.parametrize("mean_per_s, swing_per_s", [(12.0, 5.0), (6.0, 2.5), (9.0, 6.0)])
+@pytest.mark.parametrize(
+    "mean_per_s, swing_per_s", [pytest.param(12.0, 5.0, marks=pytest.mark.slow), (6.0, 2.5), (9.0, 6.0)]
+)
 @pytest.mark.parametrize("seed", [pytest.param(None, marks=pytest.mark.slow), 1])
 def test_where_a_mix_is_a_tenth_cheaper_our_bill_is_below_like_for_like(
     mean_per_s: float, swing_per_s: float, seed: int | None
