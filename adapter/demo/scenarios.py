@@ -85,7 +85,7 @@ class Scenario:
 SUMMARIES: Mapping[ScenarioName, str] = {
     ScenarioName.TRACE: "20 busy minutes of a real conversation trace, arrivals and token lengths as they were",
     ScenarioName.RAMP: "one to five replicas' worth of traffic in 10 minutes, and back",
-    ScenarioName.STEP: "two replicas' worth, doubled at once after 5 minutes, for 5 minutes",
+    ScenarioName.STEP: "three replicas' worth, doubled at once after 5 minutes, for 5 minutes",
     ScenarioName.SPIKES: "one replica's worth, tripled for half a start-up in every start-up",
     ScenarioName.ZERO: "5 minutes of traffic, 8 of silence",
     ScenarioName.MIX: "constant rate; after 5 minutes short prompts give way to long ones, for 5 minutes",
@@ -132,7 +132,7 @@ def _choose_shape(name: ScenarioName, startup_s: float) -> tuple[float, Shape, f
     if name is ScenarioName.RAMP:
         return 1260.0, lambda offset_s: 1.0 + 4.0 * max(0.0, min(offset_s, 1200.0 - offset_s)) / 600.0, 5.0
     if name is ScenarioName.STEP:
-        return 600.0, lambda offset_s: 2.0 if offset_s < 300.0 else 4.0, 4.0
+        return 600.0, lambda offset_s: 3.0 if offset_s < 300.0 else 6.0, 6.0
     if name is ScenarioName.SPIKES:
         return 60.0 * startup_s, lambda offset_s: 1.0 if offset_s % startup_s < startup_s / 2 else 3.0, 3.0
     return 780.0, lambda offset_s: 1.0 if offset_s < 300.0 else 0.0, 1.0

@@ -69,7 +69,7 @@ async def test_every_page_shows_the_number_that_the_fleet_follows(tmp_path: Path
 
 @pytest.mark.slow
 async def test_ramp_from_one_to_five_replicas_worth_and_back_keeps_the_slo(tmp_path: Path) -> None:
-    async with open_demo(make_options(ScenarioName.RAMP, LARGE), tmp_path) as run:
+    async with open_demo(make_options(ScenarioName.RAMP, SMALL), tmp_path) as run:
         await run.run_to(1260.0)
         requested = sum_requested(run)
         assert run.compute_attainment() >= 0.99
