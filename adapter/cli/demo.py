@@ -20,6 +20,9 @@ from adapter.compose_demo import (
 )
 from adapter.config.quantities import parse_duration_s
 from adapter.telemetry import configure_logging
+from optimizer import BUILT_IN_POLICIES
+
+_HIGHEST_PORT = 65_535
 
 _DESCRIPTION = """\
 Starts an embedded fleet (simulated engines behind real HTTP servers, a router, a load generator and a stand-in HPA) and
@@ -39,7 +42,7 @@ def add_parser(commands: Any) -> None:
     )
     defaults = DemoOptions()
     parser.add_argument(
-        "--scenario", type=ScenarioName, choices=tuple(ScenarioName), default=defaults.scenario, metavar="NAME",
+        "--scenario", choices=[name.value for name in ScenarioName], default=defaults.scenario.value, metavar="NAME",
         help=f"story of traffic, one of those below (default: {defaults.scenario.value})",
     )  # fmt: skip
     parser.add_argument(
@@ -57,7 +60,7 @@ def add_parser(commands: Any) -> None:
 
 def _add_times(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
     times = parser.add_argument_group("times of the demo's own clock")
-    times.add_argument("--for", dest="duration_s", type=_duration, metavar="TIME", help="end after TIME, such as 10m")
+    times.add_argument("--for", dest="duration_s", type=_stretch, metavar="TIME", help="end after TIME, such as 10m")
     times.add_argument(
         "--speed", type=_positive, default=defaults.speed, metavar="N",
         help="run everything N times as fast as the wall; network timeouts stay (default: 1)",
@@ -76,20 +79,26 @@ def _add_times(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
 def _add_places(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
     places = parser.add_argument_group("surroundings")
     places.add_argument(
-        "--port", dest="page_port", type=int, default=defaults.page_port, metavar="N",
+        "--port", dest="page_port", type=_port, default=defaults.page_port, metavar="N",
         help=f"port of the pages; a free one is taken when it is not to be had (default: {defaults.page_port})",
     )  # fmt: skip
     places.add_argument(
-        "--router-port", type=int, default=0, metavar="N", help="port of the router (default: a free one)"
+        "--router-port", type=_port, default=0, metavar="N", help="port of the router (default: a free one)"
     )
     places.add_argument(
-        "--policy", default=defaults.policy, metavar="NAME", help="who proposes replicas (default: slo)"
+        "--policy",
+        choices=sorted(BUILT_IN_POLICIES),
+        default=defaults.policy,
+        metavar="NAME",
+        help="who proposes replicas (default: slo)",
     )
     places.add_argument(
         "--no-gateway", dest="has_gateway", action="store_false", help="hide the router's counters from the autoscaler"
     )
     places.add_argument("--prices", dest="prices_file", default="", metavar="FILE", help="price sheet (CSV)")
-    places.add_argument("--json", dest="json_file", type=Path, metavar="FILE", help="write the summary there as well")
+    places.add_argument(
+        "--json", dest="json_file", type=_new_file, metavar="FILE", help="write the summary there as well"
+    )
     places.add_argument("--plain", action="store_true", help="lines instead of a table refreshed in place")
 
 
@@ -103,7 +112,7 @@ def demo(options: argparse.Namespace) -> int:
 def to_options(options: argparse.Namespace) -> DemoOptions:
     """Return what the arguments ask for."""
     return DemoOptions(
-        scenario=options.scenario,
+        scenario=ScenarioName(options.scenario),
         models=tuple(dict.fromkeys(options.models or MODEL_NAMES)),
         seed=options.seed,
         duration_s=options.duration_s,
@@ -133,6 +142,26 @@ def _duration(text: str) -> float:
         return parse_duration_s(text)
     except ValueError as refusal:
         raise argparse.ArgumentTypeError(f"must be {refusal}, got {text}") from None
+
+
+def _stretch(text: str) -> float:
+    duration_s = _duration(text)
+    if duration_s <= 0.0:
+        raise argparse.ArgumentTypeError(f"must be > 0s, got {text}")
+    return duration_s
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"must be a port, 0 (any free one) to {_HIGHEST_PORT}, got {text}")
+    return int(text)
+
+
+def _new_file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a file in a folder that exists, got {text}")
+    return path
 
 
 def _positive(text: str) -> float:

@@ -54,8 +54,12 @@ class Findings:
         self.broken.append(path)
 
     def is_sound(self, path: str) -> bool:
-        """Whether the value at `path`, and everything in it, could be read."""
-        return not any(_is_within(broken, path) or _is_within(path, broken) for broken in self.broken)
+        """Whether the value at `path`, and everything in it, could be read; ``[*]`` means every item of a list."""
+        return not any(
+            _is_within(broken, known) or _is_within(known, broken)
+            for broken in self.broken
+            for known in [_fill_in(path, broken)]
+        )
 
 
 def join_key(path: str, key: str) -> str:
@@ -101,6 +105,13 @@ def render_value(value: object) -> str:
 
 def _fold(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _fill_in(path: str, example: str) -> str:
+    """Return `path` with every ``[*]`` as in `example`, as far as that goes."""
+    before, star, after = path.partition("[*]")
+    item = re.match(r"\[\d+\]", example[len(before) :]) if star and example.startswith(before) else None
+    return path if item is None else _fill_in(before + item[0] + after, example)
 
 
 def _is_within(inner: str, outer: str) -> bool:

@@ -53,6 +53,8 @@ def parse_duration_s(value: object) -> float:
     text = _to_text(value, DURATION_BOUND)
     if re.fullmatch(r"0+(\.0*)?", text):
         return 0.0
+    if re.fullmatch(rf"-(?:{_DECIMAL}(?:{_UNITS})?)+", text):
+        raise ValueError(">= 0s")
     parts = re.findall(rf"({_DECIMAL})({_UNITS})", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(DURATION_BOUND)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Generic, cast
 
 from adapter.config.fields import Option, S, iterate_options, iterate_rules
@@ -83,7 +83,8 @@ def _read_option(o: Option, value: object, path: str, findings: Findings) -> obj
     at = join_key(path, o.key)
     if value is not None and not (value == "" and o.default == ""):
         read = o.kind.read(value, at, findings)
-        return read if findings.is_sound(at) or o.is_required else o.default
+        is_whole = isinstance(read, (tuple, Mapping)) or is_dataclass(read)  # what is sound in it is judged further
+        return read if is_whole or o.is_required or findings.is_sound(at) else o.default
     if o.is_required:
         findings.miss(at, o.meaning)
         return o.kind.stand_in

@@ -12,7 +12,11 @@ from adapter.config.kinds import Choice, Flag, Text
 from adapter.config.problems import Problem
 from adapter.config.section import Section
 
-HTTP_URL = Text("an address that begins with http:// or https://", r"https?://[^\s/]+(/\S*)?")
+_PORT = r":(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]?\d{1,4})"
+_SERVER = rf"https?://([^\s/?#@]+@)?([^\s/?#:@\[\]]+|\[[0-9A-Fa-f:.]+\])({_PORT})?"
+_SERVER_BOUND = "an address that begins with http:// or https://, its port at most 65535"
+HTTP_URL = Text(_SERVER_BOUND, rf"{_SERVER}([/?]\S*)?")
+BASE_URL = Text(f"{_SERVER_BOUND}, without ? and #", rf"{_SERVER}(/[^\s?#]*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,7 @@ class ModelConfig:
         if self.policy not in BUILT_IN_POLICIES:
             yield Problem("policy", f"names {self.policy}, which is not known{suggest(self.policy, BUILT_IN_POLICIES)}")
 
-    @rule("min_replicas", "gateway", "variants")
+    @rule("min_replicas", "gateway", "variants[*].min_replicas")
     def check_wake_up(self) -> Iterator[Problem]:
         """Yield a problem when the model may go to zero and would stay there."""
         if self.gateway is None and self.min_replicas == 0 and all(v.min_replicas == 0 for v in self.variants):
@@ -150,7 +150,7 @@ class ModelConfig:
         if self.max_replicas is not None and self.max_replicas < self.min_replicas:
             yield Problem("max_replicas", f"must be >= min_replicas {self.min_replicas}, got {self.max_replicas}")
 
-    @rule("min_replicas", "max_replicas", "variants")
+    @rule("min_replicas", "max_replicas", "variants[*].min_replicas", "variants[*].max_replicas")
     def check_bounds_of_variants(self) -> Iterator[Problem]:
         """Yield a problem when the variants together cannot keep the model's bounds."""
         least = sum(variant.min_replicas for variant in self.variants)
@@ -165,7 +165,7 @@ class ModelConfig:
                 "min_replicas", f"must be <= {total}, the sum of max_replicas of its variants, got {self.min_replicas}"
             )
 
-    @rule("variants")
+    @rule("variants[*].name")
     def check_names(self) -> Iterator[Problem]:
         """Yield a problem for every name of a variant given twice."""
         names = [variant.name for variant in self.variants]

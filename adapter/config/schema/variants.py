@@ -11,7 +11,7 @@ from adapter.config.fields import option, required, rule
 from adapter.config.kinds import Choice, Text
 from adapter.config.nesting import ListOf
 from adapter.config.problems import Problem
-from adapter.config.schema.collecting import HTTP_URL
+from adapter.config.schema.collecting import BASE_URL
 from adapter.config.schema.names import KUBERNETES_NAME, NAME
 from adapter.config.schema.performance import PerformanceConfig
 from adapter.config.section import Section
@@ -119,7 +119,7 @@ class VariantConfig:
         meaning="What the pages call the model; none takes its `name`, or the only name on a page.",
     )
     pods: tuple[str, ...] = option(
-        ListOf(HTTP_URL),
+        ListOf(BASE_URL),
         default=(),
         meaning="Addresses of its pods, such as http://10.0.0.7:8000, for discovery of kind `static`.",
     )

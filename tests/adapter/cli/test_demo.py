@@ -26,7 +26,7 @@ def test_nothing_said_plays_the_trace_on_every_model_until_it_is_stopped() -> No
 def test_every_option_arrives() -> None:
     words = (
         "--scenario step --model llama-8b --seed 7 --for 10m --speed 4 --startup 30s --hpa-sync 5s "
-        "--scrape-interval 10s --calm-window 90s --port 9090 --router-port 9091 --policy other --no-gateway"
+        "--scrape-interval 10s --calm-window 90s --port 9090 --router-port 9091 --policy slo --no-gateway"
     )
     assert to_options(parse(*words.split())) == DemoOptions(
         scenario=ScenarioName.STEP,
@@ -40,7 +40,7 @@ def test_every_option_arrives() -> None:
         calm_window_s=90.0,
         page_port=9090,
         router_port=9091,
-        policy="other",
+        policy="slo",
         has_gateway=False,
     )
 
@@ -51,7 +51,12 @@ def test_every_option_arrives() -> None:
         ("--for 10", "a duration with its unit"),
         ("--speed fast", "a number > 0"),
         ("--speed -1", "a number > 0"),
-        ("--scenario doom", "invalid"),
+        ("--scenario doom", "choose from"),
+        ("--for 0", "> 0s"),
+        ("--port 65536", "a port"),
+        ("--port -1", "a port"),
+        ("--json /no/such/folder/summary.json", "a folder that exists"),
+        ("--policy doom", "choose from"),
         ("--model gpt", "invalid choice"),
     ],
 )

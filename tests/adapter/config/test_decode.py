@@ -131,6 +131,23 @@ def test_a_variant_that_is_no_mapping_does_not_hide_other_problems(data: Data, f
     ]
 
 
+def test_a_broken_item_hides_neither_its_neighbors_nor_its_own_other_fields(data: Data, find_problems: Find) -> None:
+    data["limits"] = [{"name": "x", "accelerators": ["A1"], "amount": -4}, {"name": "x", "kind": "money", "amount": 3}]
+    model = data["models"][0]
+    model["min_replicas"] = 0
+    model.pop("gateway", None)
+    model["variants"][0].update(startup="-80s", min_replicas=0)
+    problems = "\n".join(find_problems(data))
+    for told in (
+        "limits[0].amount must be >= 0, got -4",
+        "limits[0].accelerators[0] names A1, which is not known",
+        "limits[1].name claims limit x, as limits[0].name does already",
+        "models[0].variants[0].startup must be >= 0s, got -80s",
+        "models[0].min_replicas must be >= 1 without a gateway",
+    ):
+        assert told in problems
+
+
 def test_numbers_and_text_may_be_native_or_quoted(data: Data) -> None:
     data["models"][0]["variants"][0].update(engine_version=0.32, startup="90s", min_replicas="1", cost_per_hour=2)
     variant = decode_data(data).models[0].variants[0]

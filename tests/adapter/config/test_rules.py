@@ -213,7 +213,13 @@ CASES: dict[str, tuple[Spoil, str]] = {
     ),
     "address that is none": (
         lambda d: _variant(d).update(pods=["10.0.0.1:8000"]),
-        "models[0].variants[0].pods[0] must be an address that begins with http:// or https://, got 10.0.0.1:8000",
+        "models[0].variants[0].pods[0] must be an address that begins with http:// or https://, its port at most "
+        "65535, without ? and #, got 10.0.0.1:8000",
+    ),
+    "port that is none": (
+        lambda d: _variant(d).update(pods=["http://10.0.0.1:65536"]),
+        "models[0].variants[0].pods[0] must be an address that begins with http:// or https://, its port at most "
+        "65535, without ? and #, got http://10.0.0.1:65536",
     ),
     "trust in two ways": (
         lambda d: d.update(collection={"tls": {"ca_file": "ca.pem", "skip_verification": True}}),
