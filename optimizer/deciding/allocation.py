@@ -6,8 +6,7 @@ changes the composition is thought over twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 
 from optimizer.deciding.course import Course
 from optimizer.deciding.leaning import lean
@@ -19,9 +18,10 @@ from optimizer.deciding.second_thoughts import (
     Verdict,
     raise_floor,
 )
-from optimizer.domain import DecisionSettings, Limit, Plan, PodPhase, Settings
+from optimizer.deciding.solving import solve_remembered
+from optimizer.domain import DecisionSettings, PodPhase, Settings
 from optimizer.policy import VariantView, compute_lead_time_s
-from optimizer.solver import ModelProblem, VariantLine, solve_fleet
+from optimizer.solver import ModelProblem, VariantLine
 
 PLAN_HORIZON_S = 300.0
 """Time over which the price of a start is spread [s]: a switch must pay within five minutes, before need moves on."""
@@ -30,7 +30,7 @@ PLAN_HORIZON_S = 300.0
 def allocate(wishes: tuple[Wish, ...], settings: Settings, now_s: float) -> tuple[Course, ...]:
     """Return one course per wish, in their order, that together keep every limit."""
     problems = tuple(_pose(wish, settings.decision, now_s) for wish in wishes)
-    plans = _solve(problems, settings)
+    plans = solve_remembered(problems, settings)
     courses = tuple(Course(*parts) for parts in zip(wishes, problems, plans, strict=True))
     for thought in (SlowingThought(), SwitchingThought(settings, now_s)):
         courses = _reconsider(courses, thought, settings)
@@ -47,7 +47,7 @@ def _reconsider(courses: tuple[Course, ...], thought: SecondThought, settings: S
     verdicts: dict[int, Verdict] = {}
     while restricted:
         problems = tuple(restricted.get(index, course.problem) for index, course in enumerate(courses))
-        plans = _solve(problems, settings)
+        plans = solve_remembered(problems, settings)
         verdicts |= {index: thought.judge(courses[index], plans[index]) for index in restricted}
         if all(verdicts[index].is_taken for index in restricted):
             courses = tuple(
@@ -66,27 +66,6 @@ def _reconsider(courses: tuple[Course, ...], thought: SecondThought, settings: S
         else course
         for index, course in enumerate(courses)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What the solver is asked; equal questions have equal answers, and steady demand asks the same for minutes."""
-
-    problems: tuple[ModelProblem, ...]
-    limits: tuple[Limit, ...]
-    decision: DecisionSettings
-
-    def __hash__(self) -> int:
-        return hash((tuple((entry.key, entry.lines, entry.need) for entry in self.problems), self.decision))
-
-
-def _solve(problems: tuple[ModelProblem, ...], settings: Settings) -> tuple[Plan, ...]:
-    return _answer(_Question(problems, settings.limits, settings.decision))
-
-
-@lru_cache(maxsize=64)
-def _answer(question: _Question) -> tuple[Plan, ...]:
-    return solve_fleet(question.problems, question.limits, question.decision)
 
 
 def _pose(wish: Wish, decision: DecisionSettings, now_s: float) -> ModelProblem:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optimizer.deciding.course import Course
-from optimizer.domain import Limit, Routing
-from optimizer.policy import VariantView
+from optimizer.domain import Limit, LimitKind, Routing
 from optimizer.stabilization import Standing, Step, fit_to_limits, sequence_steps
 
 
@@ -22,14 +21,26 @@ def take_steps(courses: tuple[Course, ...], limits: tuple[Limit, ...]) -> tuple[
     """Return the steps that may be taken now, for all LLMs."""
     standings = [_describe(course) for course in courses]
     steps = [
-        _sequence(course, standing) if course.is_planned or not standing else _stay(standing)
+        _sequence(course, standing) if course.is_planned else _stay(standing)
         for course, standing in zip(courses, standings, strict=True)
     ]
     everybody = tuple(entry for standing in standings for entry in standing)
-    fitted = {step.key: step for step in fit_to_limits(everybody, tuple(s for part in steps for s in part), limits)}
+    bounds = tuple(bound for course in courses if (bound := _get_total_bound(course)) is not None)
+    taken = tuple(step for part in steps for step in part)
+    fitted = {step.key: step for step in fit_to_limits(everybody, taken, (*limits, *bounds))}
     return tuple(
         Settled(course, tuple(fitted[step.key] for step in part)) for course, part in zip(courses, steps, strict=True)
     )
+
+
+def _get_total_bound(course: Course) -> Limit | None:
+    """Return the upper bound over all variants of one LLM as a limit, None when it has none."""
+    model = course.wish.sight.model
+    if model.max_replicas is None:
+        return None
+    name = f"max_replicas of {model.model_id}"
+    coefficients = {line.key: 1.0 for line in course.problem.lines}
+    return Limit(name, LimitKind.QUOTA, coefficients, max(model.max_replicas, course.problem.min_replicas))
 
 
 def _describe(course: Course) -> tuple[Standing, ...]:
@@ -61,8 +72,3 @@ def _sequence(course: Course, standings: tuple[Standing, ...]) -> tuple[Step, ..
 def _stay(standings: tuple[Standing, ...]) -> tuple[Step, ...]:
     """Return the published numbers, brought within their bounds."""
     return tuple(Step(entry.key, max(entry.target_replicas, 0)) for entry in standings)
-
-
-def get_view(settled: Settled, step: Step) -> VariantView:
-    """Return the variant that `step` is about."""
-    return next(view for view in settled.course.wish.sight.view.variants if view.key == step.key)
