@@ -57,7 +57,7 @@ _SHEETS: Mapping[str, _ModelSheet] = {
         model_id="meta-llama/Llama-3.1-70B-Instruct",
         ttft_s=3.0,
         itl_s=0.080,
-        trace_share_ratio=0.35,
+        trace_share_ratio=0.4,
         variants=(
             _VariantSheet("h100-tp2-fp8", "H100", SetUp("h100_sxm", "70B", 2, "fp8")),
             _VariantSheet("rtx6000-tp2-fp8", "RTX-PRO-6000", SetUp("rtx_pro_6000_server", "70B", 2, "fp8")),
@@ -68,7 +68,7 @@ _SHEETS: Mapping[str, _ModelSheet] = {
         model_id="meta-llama/Llama-3.1-8B-Instruct",
         ttft_s=1.0,
         itl_s=0.025,
-        trace_share_ratio=0.45,
+        trace_share_ratio=0.6,
         variants=(
             _VariantSheet("l40s-fp8", "L40S", SetUp("l40s", "8B", 1, "fp8")),
             _VariantSheet("a100", "A100", SetUp("a100_sxm", "8B", 1, "bfloat16")),
