@@ -6,6 +6,9 @@
         ├── Unreachable          nobody answered, or too slowly; try again later
         ├── NotFound             the thing asked for does not exist
         ├── Refused              somebody answered and said no; trying again will not help
+        │   ├── Denied           because of who we are
+        │   ├── Conflict         because somebody else was faster, or it exists already; look again
+        │   └── Expired          because what was asked for is too old; ask for everything
         └── BadDocument          an answer came that cannot be read
 
 This module imports nothing.
@@ -40,6 +43,18 @@ class NotFound(AdapterError):
 
 class Refused(AdapterError):
     """Somebody answered and said no; trying again will not help."""
+
+
+class Denied(Refused):
+    """Somebody answered and said no because of who we are."""
+
+
+class Conflict(Refused):
+    """Somebody else was faster, or it exists already; look again."""
+
+
+class Expired(Refused):
+    """What was asked for is too old; ask for everything."""
 
 
 class BadDocument(AdapterError):

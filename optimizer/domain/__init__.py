@@ -6,6 +6,7 @@ from optimizer.domain.demand import DemandSource, DemandWindow, LengthSums
 from optimizer.domain.limit import Limit, LimitKind
 from optimizer.domain.model import ModelKey, Routing, ServedModel
 from optimizer.domain.need import WHOLE, CapacityEntry, CapacityTable, Need, NeedEntry
+from optimizer.domain.override import Override, OverrideMode
 from optimizer.domain.performance import IterationLaw, IterationTable, PerformanceProfile, ProfileOrigin
 from optimizer.domain.plan import Allocation, BindingLimit, Plan, SolveStatus
 from optimizer.domain.reading import Counter, Gauge, Histogram, HistogramReading, PodKey, PodReading
@@ -53,6 +54,8 @@ __all__ = [
     "Need",
     "NeedEntry",
     "Observation",
+    "Override",
+    "OverrideMode",
     "Parallelism",
     "PerformanceProfile",
     "Plan",

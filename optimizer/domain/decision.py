@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from optimizer.domain.model import ModelKey, Routing
+from optimizer.domain.override import Override
 from optimizer.domain.performance import ProfileOrigin
 from optimizer.domain.plan import Plan
 from optimizer.domain.reason import Observation, Reason
@@ -16,6 +17,7 @@ class ConditionType(StrEnum):
     """What a condition is about."""
 
     FRESH = "Fresh"
+    FOLLOWING = "Following"
     ROUTING_AS_ASSUMED = "RoutingAsAssumed"
     WITHIN_LIMITS = "WithinLimits"
     SLO_REACHABLE = "SloReachable"
@@ -61,6 +63,8 @@ class VariantDecision:
         Why `planned_replicas` is what it is.
     hold
         Set when a change that was proposed is kept back.
+    override
+        What a person decided instead of us, None when nothing is in force.
     """
 
     key: VariantKey
@@ -76,6 +80,7 @@ class VariantDecision:
     replica_cost_per_hour: float
     reason: Reason
     hold: Hold | None = None
+    override: Override | None = None
 
 
 @dataclass(frozen=True, slots=True)

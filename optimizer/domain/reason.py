@@ -44,6 +44,17 @@ class ReasonCode(StrEnum):
     WAITING_FOR_READY = "WaitingForReady"
     SWITCH_TOO_SMALL = "SwitchTooSmall"
     SURGE_BLOCKED = "SurgeBlocked"
+    # What a person decided.
+    SHADOW = "Shadow"
+    PAUSED = "Paused"
+    PINNED = "Pinned"
+    # What the cluster says.
+    UNSCHEDULABLE = "Unschedulable"
+    CONFLICTING_CLAIM = "ConflictingClaim"
+    BAD_ANNOTATION = "BadAnnotation"
+    NO_FOLLOWER = "NoFollower"
+    NOT_FOLLOWED = "NotFollowed"
+    FOLLOWED = "Followed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from optimizer.domain.override import Override
 from optimizer.domain.performance import PerformanceProfile
 
 
@@ -78,6 +79,8 @@ class Variant:
         Price of one replica [currency/h]; None means accelerators times their price.
     performance
         What is known beforehand of its speed, None when nothing is.
+    override
+        What a person decided about it instead of us, None for nothing.
     """
 
     namespace: str
@@ -99,6 +102,7 @@ class Variant:
     max_replicas: int | None = None
     cost_per_hour: float | None = None
     performance: PerformanceProfile | None = None
+    override: Override | None = None
 
     @property
     def main_role(self) -> Role:

@@ -19,6 +19,7 @@ POWERS_NEEDED: dict[str, frozenset[str]] = {
         "socket": "sockets",
         "yaml": "yaml",
         "kubernetes_asyncio": "kubernetes",
+        "cryptography": "certificates",
         "prometheus_client": "prometheus",
         "numpy": "numpy",
         "scipy": "scipy",
@@ -129,7 +130,7 @@ _TOP = ("optimizer.evidence", *_EVIDENCE)
 # adapter: what lies below the siblings
 _FLOOR = ("adapter.errors", "adapter.clock", "adapter")
 _DOORS = ("optimizer", "optimizer.domain")
-_SHELVES = ("adapter.config", "adapter.telemetry", "adapter.store", "adapter.inventory")
+_SHELVES = ("adapter.config", "adapter.telemetry", "adapter.store", "adapter.inventory", "adapter.cluster")
 _BELOW_SIBLINGS = (*_SHELVES, *_FLOOR, *_DOORS)
 _DATA_ONLY = (*_SHELVES, *_FLOOR, "optimizer.domain")  # repeats what was decided: no computing
 SIBLINGS = tuple(
@@ -137,7 +138,13 @@ SIBLINGS = tuple(
     for name in "discovery collector external_metrics kube pages router profiling history demo".split()
 )
 _BELOW_CONTROLLER = (*SIBLINGS, *_BELOW_SIBLINGS)
-_BELOW_COMPOSE = ("adapter.controller", "adapter.state_store", *_BELOW_CONTROLLER, "optimizer.simulation")
+_BELOW_COMPOSE = (
+    "adapter.controller",
+    "adapter.state_store",
+    "adapter.merging",
+    *_BELOW_CONTROLLER,
+    "optimizer.simulation",
+)
 _BELOW_CLI = ("adapter.compose", "adapter.compose_demo", *_BELOW_COMPOSE)
 
 ROOMS: tuple[Room, ...] = (
@@ -165,10 +172,12 @@ ROOMS: tuple[Room, ...] = (
     _world("adapter.store", (*_FLOOR, *_DOORS)),
     _world("adapter.state_store", (*_FLOOR, *_DOORS)),
     _world("adapter.inventory", (*_FLOOR, *_DOORS)),
+    _world("adapter.cluster", ("adapter.inventory", *_FLOOR, *_DOORS)),
+    _world("adapter.merging", ("adapter.config", "adapter.cluster", "adapter.inventory", *_FLOOR, *_DOORS)),
     _world("adapter.discovery", _BELOW_SIBLINGS, "http_out async logging"),
     _world("adapter.collector", _BELOW_SIBLINGS, "http_out async logging numpy seeds"),
-    _world("adapter.external_metrics", _DATA_ONLY, "http_in async logging"),
-    _world("adapter.kube", _BELOW_SIBLINGS, "kubernetes async logging environment"),
+    _world("adapter.external_metrics", _DATA_ONLY, "http_in async logging certificates"),
+    _world("adapter.kube", _BELOW_SIBLINGS, "kubernetes http_out async logging environment"),
     _world("adapter.pages", _DATA_ONLY, "http_in async logging prometheus"),
     _world("adapter.router", _BELOW_SIBLINGS, "http_in http_out async logging numpy seeds prometheus"),
     _world("adapter.profiling", _BELOW_SIBLINGS, "http_out async logging numpy seeds"),
