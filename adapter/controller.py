@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from adapter.clock import Clock, read_wall_s
 from adapter.errors import AdapterError
 from adapter.inventory import Inventory
-from adapter.store import DecisionStore
 from adapter.telemetry import log_event
 from optimizer import Outcome, State, TrafficHistory, track_traffic
-from optimizer.domain import FleetSnapshot, ModelDecision, Reason, Settings
+from optimizer.domain import FleetSnapshot, ModelDecision, ModelTraffic, Reason, Settings
 
 Decide = Callable[[State, FleetSnapshot, float, Settings], Outcome]
 
@@ -40,11 +39,17 @@ class Collector(Protocol):
 class StateStore(Protocol):
     """Where the memory of deciding outlives the process."""
 
-    def load(self) -> tuple[State, tuple[Reason, ...]]:
-        """Return the state kept last, fresh where there is none, and why anything of it was lost."""
+    async def load(self) -> tuple[State, tuple[Reason, ...]]:
+        """Return the state kept last, fresh where there is none, and why anything of it was lost.
+
+        Raises
+        ------
+        AdapterError
+            When nobody can tell now; ask again.
+        """
         ...
 
-    def save(self, state: State) -> None:
+    async def save(self, state: State) -> None:
         """Keep `state`.
 
         Raises
@@ -52,6 +57,24 @@ class StateStore(Protocol):
         AdapterError
             When it cannot be kept.
         """
+        ...
+
+
+class Publisher(Protocol):
+    """Whoever makes decisions known."""
+
+    async def publish(self, decisions: tuple[ModelDecision, ...], traffic: tuple[ModelTraffic, ...]) -> None:
+        """Make `decisions` known, beside what was seen in the pass that made them.
+
+        Raises
+        ------
+        AdapterError
+            When they cannot all be made known now; those of the next pass will be.
+        """
+        ...
+
+    def count_failed_pass(self) -> None:
+        """Learn that a pass ended without decisions; what is known stays known."""
         ...
 
 
@@ -81,7 +104,7 @@ class PartsSource(Protocol):
 
 
 class Controller:
-    """Runs passes; `state` is what the last one left behind.
+    """Runs passes; `state` is what the last one left behind, None before the first.
 
     Parameters
     ----------
@@ -89,8 +112,8 @@ class Controller:
         Gives the parts of each pass.
     decide
         The decision function.
-    store
-        Where decisions are published.
+    publisher
+        Makes decisions known.
     states
         Where the state is kept.
     clock
@@ -103,19 +126,17 @@ class Controller:
         self,
         source: PartsSource,
         decide: Decide,
-        store: DecisionStore,
+        publisher: Publisher,
         *,
         states: StateStore,
         clock: Clock,
         telemetry: PassTelemetry,
     ) -> None:
-        self._source, self._decide, self._store = source, decide, store
+        self._source, self._decide, self._publisher = source, decide, publisher
         self._states, self._clock, self._telemetry = states, clock, telemetry
         self._period_s = 15.0
         self._traffic = TrafficHistory()
-        self.state, reasons = states.load()
-        for reason in reasons:
-            log_event("state_lost", level="warning", reason=str(reason))
+        self.state: State | None = None
 
     async def run(self) -> None:
         """Run passes until cancelled, one per period; a late one is followed at once, lost ones are not made up for."""
@@ -126,7 +147,7 @@ class Controller:
                 await self.run_pass()
                 self._telemetry.count_cycle("ok", read_wall_s() - started_s)
             except Exception as failure:  # the outermost loop: whatever went wrong, the next pass may go well
-                self._store.count_failed_pass()
+                self._publisher.count_failed_pass()
                 self._telemetry.count_cycle("failed", read_wall_s() - started_s)
                 log_event("pass_failed", level="error", exception=failure, error=f"{type(failure).__name__}: {failure}")
             due_s = max(due_s + self._period_s, self._clock.now_s())
@@ -135,6 +156,7 @@ class Controller:
     async def run_pass(self) -> tuple[ModelDecision, ...]:
         """Run one pass, publish what it decides, and return it."""
         started_s = read_wall_s()
+        state = await self._recall() if self.state is None else self.state
         parts = await self._source.get_parts()
         self._period_s = parts.settings.decision.period_s
         inventory = await parts.inventory.fetch_inventory()
@@ -142,19 +164,28 @@ class Controller:
         collected_s = read_wall_s()
         now_s = self._clock.now_s()
         # In a thread, so that pages and the API answer while a large program is solved; nothing else touches the state.
-        outcome = await asyncio.to_thread(self._decide, self.state, snapshot, now_s, parts.settings)
+        outcome = await asyncio.to_thread(self._decide, state, snapshot, now_s, parts.settings)
         self.state = outcome.state
         self._traffic, traffic = track_traffic(self._traffic, snapshot, parts.settings)
         try:
-            self._save()  # first, so that whoever starts after a crash knows of every number that was ever seen
+            await self._save(
+                outcome.state
+            )  # first, so that whoever starts after a crash knows of every number that was ever seen
         finally:
-            self._store.publish(outcome.decisions, traffic=traffic)
+            await self._publisher.publish(outcome.decisions, traffic)
         _log_cycle(outcome.decisions, now_s, collected_s - started_s, read_wall_s() - started_s)
         return outcome.decisions
 
-    def _save(self) -> None:
+    async def _recall(self) -> State:
+        """Return the state kept last, and say what of it was lost."""
+        state, reasons = await self._states.load()
+        for reason in reasons:
+            log_event("state_lost", level="warning", reason=str(reason))
+        return state
+
+    async def _save(self, state: State) -> None:
         try:
-            self._states.save(self.state)
+            await self._states.save(state)
         except AdapterError as failure:
             log_event("state_not_kept", level="warning", error=str(failure))
 

@@ -18,11 +18,11 @@ class MemoryStateStore:
     def __init__(self) -> None:
         self._state = State()
 
-    def load(self) -> tuple[State, tuple[Reason, ...]]:
+    async def load(self) -> tuple[State, tuple[Reason, ...]]:
         """Return the state kept last."""
         return self._state, ()
 
-    def save(self, state: State) -> None:
+    async def save(self, state: State) -> None:
         """Keep `state`."""
         self._state = state
 
@@ -37,7 +37,7 @@ class FileStateStore:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self) -> tuple[State, tuple[Reason, ...]]:
+    async def load(self) -> tuple[State, tuple[Reason, ...]]:
         """Return the state of the file; fresh without a reason where there is no file, with one where it is broken."""
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
@@ -48,7 +48,7 @@ class FileStateStore:
             return State(), (Reason(ReasonCode.STATE_LOST, message),)
         return decode_state(document)
 
-    def save(self, state: State) -> None:
+    async def save(self, state: State) -> None:
         """Replace the file.
 
         Raises

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from optimizer.domain import ModelDecision, ModelKey, ModelTraffic, VariantDecision, WorkloadRef
+from optimizer.domain import ModelDecision, ModelKey, ModelTraffic, Override, OverrideMode, VariantDecision, WorkloadRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,12 @@ class Series:
     def replicas(self) -> int:
         """The number."""
         return self.variant.planned_replicas
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether the number is only shown, and nobody may act on it."""
+        override = self.variant.override
+        return override is not None and override.mode is OverrideMode.SHADOW
 
     @property
     def decided_at_s(self) -> float:
@@ -75,6 +81,7 @@ class DecisionStore:
     """Holds the present publication; `publish` swaps it whole."""
 
     _publication: Publication = field(default_factory=Publication)
+    _details: Mapping[ModelKey, ModelDecision] = field(default_factory=dict)
 
     def publish(
         self,
@@ -95,6 +102,18 @@ class DecisionStore:
         present = self._publication
         self._publication = replace(present, passes=present.passes + 1)
 
+    def detail(self, models: tuple[ModelDecision, ...], traffic: tuple[ModelTraffic, ...]) -> None:
+        """Remember every figure of decisions that others are told of in short, for `show`; the pass is counted."""
+        self._details = {model.key: model for model in models}
+        present = self._publication
+        self._publication = replace(present, traffic=traffic, passes=present.passes + 1)
+
+    def show(self, models: tuple[ModelDecision, ...], undecided: tuple[WorkloadRef, ...] = ()) -> None:
+        """Publish what everybody was told, with the figures known here where the numbers are the same."""
+        detailed = tuple(_add_details(model, self._details.get(model.key)) for model in models)
+        present = self._publication
+        self._publication = Publication(detailed, undecided, max(present.passes, 1), present.traffic)
+
     def get(self) -> Publication:
         """Return the present publication."""
         return self._publication
@@ -102,3 +121,30 @@ class DecisionStore:
     def get_model(self, key: ModelKey) -> ModelDecision | None:
         """Return the newest decision about `key`, None when there is none."""
         return next((model for model in self._publication.models if model.key == key), None)
+
+
+def _add_details(told: ModelDecision, known: ModelDecision | None) -> ModelDecision:
+    """Return `known` with the time of `told` where both say the same numbers, else `told`."""
+    if known is None or _list_numbers(known) != _list_numbers(told):
+        return told
+    return replace(known, decided_at_s=told.decided_at_s)
+
+
+def _list_numbers(model: ModelDecision) -> list[tuple[WorkloadRef, int, Override | None]]:
+    numbers = [(line.workload, line.planned_replicas, line.override) for line in model.variants]
+    return sorted(numbers, key=lambda entry: entry[0])
+
+
+@dataclass(frozen=True, slots=True)
+class StorePublisher:
+    """Makes decisions known in this process, and nowhere else."""
+
+    store: DecisionStore
+
+    async def publish(self, decisions: tuple[ModelDecision, ...], traffic: tuple[ModelTraffic, ...]) -> None:
+        """Replace what is published."""
+        self.store.publish(decisions, traffic=traffic)
+
+    def count_failed_pass(self) -> None:
+        """Count it; what is published stays."""
+        self.store.count_failed_pass()

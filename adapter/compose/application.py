@@ -24,7 +24,7 @@ from adapter.external_metrics.app import KEEPALIVE_S, build_external_metrics_app
 from adapter.pages.app import build_pages_app
 from adapter.pages.replica_page import ReplicaUnit
 from adapter.state_store import FileStateStore, MemoryStateStore
-from adapter.store import DecisionStore
+from adapter.store import DecisionStore, StorePublisher
 from adapter.telemetry import Telemetry, log_event
 from optimizer import decide
 
@@ -75,7 +75,7 @@ async def open_application(path: Path, clock: Clock) -> AsyncIterator[Applicatio
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(ConfiguredParts(watcher, clock, telemetry))
         states = _choose_state_store(loaded)
-        controller = Controller(parts, decide, store, states=states, clock=clock, telemetry=telemetry)
+        controller = Controller(parts, decide, StorePublisher(store), states=states, clock=clock, telemetry=telemetry)
         pages = build_pages_app(store, clock, telemetry, ReplicaUnit(publishing.unit.value))
         metrics = build_external_metrics_app(store, clock, publishing.max_decision_age_s)
         addresses = {}

@@ -82,8 +82,11 @@ class _Pages:
             for series in publication.get_series(namespace, name)
             if series.workload.name == name and request.query.get("kind", series.workload.kind) == series.workload.kind
         ]
-        if found:
-            page = render_replica_page(min(found, key=_get_rank), self.unit)
+        acting = [series for series in found if not series.is_shadow]
+        if found and not acting:
+            return _fail(HTTPStatus.SERVICE_UNAVAILABLE, f"{namespace}/{name} is in shadow: {found[0].variant.reason}")
+        if acting:
+            page = render_replica_page(min(acting, key=_get_rank), self.unit)
             return web.Response(body=page.encode(), headers={"Content-Type": _TEXT_TYPE})
         if any((workload.namespace, workload.name) == (namespace, name) for workload in publication.undecided):
             return _fail(HTTPStatus.SERVICE_UNAVAILABLE, f"no decision yet about {namespace}/{name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapter.pages.values_json import Json, render_observation, render_reason
-from optimizer.domain import Allocation, ModelDecision, Plan, VariantDecision
+from optimizer.domain import Allocation, ModelDecision, Override, Plan, VariantDecision
 
 
 def to_json(decision: ModelDecision, now_s: float) -> Json:
@@ -47,6 +47,17 @@ def _to_variant(variant: VariantDecision) -> Json:
         "replica_cost_per_hour": variant.replica_cost_per_hour,
         "reason": render_reason(variant.reason),
         "hold": None if variant.hold is None else render_reason(variant.hold.reason),
+        "override": None if variant.override is None else _to_override(variant.override),
+    }
+
+
+def _to_override(override: Override) -> Json:
+    return {
+        "mode": override.mode.value,
+        "replicas": override.replicas,
+        "by": override.by,
+        "until_s": override.until_s,
+        "source": override.source,
     }
 
 

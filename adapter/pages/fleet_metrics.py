@@ -40,6 +40,7 @@ def _variant_family(name: str, documentation: str, *more_labels: str) -> GaugeMe
 
 def _collect_variants(all_series: tuple[Series, ...]) -> Iterator[Metric]:
     planned = _variant_family("deployment_replicas", "Replicas this workload should have: the number HPA follows.")
+    shadow = _variant_family("variant_autoscaler_shadow_replicas", "What would be published, were it not in shadow.")
     requested = _variant_family("variant_autoscaler_requested_replicas", "Replicas in scale.spec when deciding.")
     observed = _variant_family("variant_autoscaler_observed_replicas", "Replicas that existed when deciding.")
     ready = _variant_family("variant_autoscaler_ready_replicas", "Replicas that served when deciding.")
@@ -48,10 +49,13 @@ def _collect_variants(all_series: tuple[Series, ...]) -> Iterator[Metric]:
     )
     cost = _variant_family("variant_autoscaler_replica_cost_per_hour", "Price of one replica, in currency per hour.")
     reason = _variant_family("variant_autoscaler_reason_info", "Why the number is what it is; always 1.", "reason")
+    overridden = _variant_family(
+        "variant_autoscaler_override_info", "A person decides here: shadow, pause or pin; always 1.", "mode", "by"
+    )
     held = _variant_family("variant_autoscaler_held", "1 where a proposed change is kept back; why.", "reason")
     for series in all_series:
         labels, variant = _get_variant_labels(series), series.variant
-        planned.add_metric(labels, series.replicas)
+        (shadow if series.is_shadow else planned).add_metric(labels, series.replicas)
         observed.add_metric(labels, variant.observed_replicas)
         ready.add_metric(labels, variant.ready_replicas)
         cost.add_metric(labels, variant.replica_cost_per_hour)
@@ -60,9 +64,11 @@ def _collect_variants(all_series: tuple[Series, ...]) -> Iterator[Metric]:
             requested.add_metric(labels, variant.requested_replicas)
         if variant.capacity_per_s.value is not None:
             capacity.add_metric(labels, variant.capacity_per_s.value)
+        if variant.override is not None:
+            overridden.add_metric([*labels, variant.override.mode.value, variant.override.by], 1)
         if variant.hold is not None:
             held.add_metric([*labels, variant.hold.reason.code.value], 1)
-    yield from (planned, requested, observed, ready, capacity, cost, reason, held)
+    yield from (planned, shadow, requested, observed, ready, capacity, cost, reason, overridden, held)
 
 
 def _get_variant_labels(series: Series) -> list[str]:

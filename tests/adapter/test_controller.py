@@ -11,7 +11,7 @@ from adapter.controller import Controller, Parts
 from adapter.errors import Refused
 from adapter.inventory import Inventory
 from adapter.state_store import MemoryStateStore
-from adapter.store import DecisionStore
+from adapter.store import DecisionStore, StorePublisher
 from adapter.telemetry import Telemetry
 from optimizer import Outcome, State
 from optimizer.domain import DecisionSettings, FleetSnapshot, ModelDecision, Reason, ReasonCode, Settings, WorkloadRef
@@ -78,7 +78,9 @@ class BoundedClock(ManualClock):
 
 def _make_controller(world: FakeWorld, store: DecisionStore, telemetry: Telemetry | None = None) -> Controller:
     states = MemoryStateStore()
-    return Controller(world, world.decide, store, states=states, clock=world.clock, telemetry=telemetry or Telemetry())
+    return Controller(
+        world, world.decide, StorePublisher(store), states=states, clock=world.clock, telemetry=telemetry or Telemetry()
+    )
 
 
 def _get_replicas(store: DecisionStore) -> list[int]:
@@ -115,13 +117,13 @@ async def test_each_pass_is_given_the_state_the_last_one_left() -> None:
 
 async def test_a_new_controller_goes_on_with_the_state_that_was_kept() -> None:
     states, world = MemoryStateStore(), FakeWorld()
-    states.save(State({}, FleetState(decided_at_s=5.0)))
+    await states.save(State({}, FleetState(decided_at_s=5.0)))
     controller = Controller(
-        world, world.decide, DecisionStore(), states=states, clock=world.clock, telemetry=Telemetry()
+        world, world.decide, StorePublisher(DecisionStore()), states=states, clock=world.clock, telemetry=Telemetry()
     )
     await controller.run_pass()
     assert world.states_seen[0].fleet.decided_at_s == 5.0
-    assert states.load()[0].fleet.decided_at_s == START_S
+    assert (await states.load())[0].fleet.decided_at_s == START_S
 
 
 async def test_a_number_is_remembered_before_anybody_sees_it() -> None:
@@ -129,11 +131,13 @@ async def test_a_number_is_remembered_before_anybody_sees_it() -> None:
     seen_when_saving: list[list[int]] = []
 
     class WatchedStates(MemoryStateStore):
-        def save(self, state: State) -> None:
+        async def save(self, state: State) -> None:
             seen_when_saving.append(_get_replicas(store))
 
     states = WatchedStates()
-    controller = Controller(world, world.decide, store, states=states, clock=world.clock, telemetry=Telemetry())
+    controller = Controller(
+        world, world.decide, StorePublisher(store), states=states, clock=world.clock, telemetry=Telemetry()
+    )
     for world.replicas in (4, 7):
         await controller.run_pass()
     assert seen_when_saving == [[], [4]]
@@ -202,13 +206,15 @@ async def test_a_changed_period_holds_from_the_next_pass_on() -> None:
 class FakeFullDisk(MemoryStateStore):
     """Where nothing can be kept."""
 
-    def save(self, state: State) -> None:
+    async def save(self, state: State) -> None:
         raise Refused("disk full")
 
 
 async def test_a_state_that_cannot_be_kept_does_not_fail_the_pass(log: CapturedLog) -> None:
     world, store = FakeWorld(replicas=7), DecisionStore()
-    controller = Controller(world, world.decide, store, states=FakeFullDisk(), clock=world.clock, telemetry=Telemetry())
+    controller = Controller(
+        world, world.decide, StorePublisher(store), states=FakeFullDisk(), clock=world.clock, telemetry=Telemetry()
+    )
     await controller.run_pass()
     assert _get_replicas(store) == [7]
     assert [line["error"] for line in log.read("state_not_kept")] == ["disk full"]
@@ -217,13 +223,18 @@ async def test_a_state_that_cannot_be_kept_does_not_fail_the_pass(log: CapturedL
 class FakeLostState(MemoryStateStore):
     """Where the state was lost."""
 
-    def load(self) -> tuple[State, tuple[Reason, ...]]:
+    async def load(self) -> tuple[State, tuple[Reason, ...]]:
         return State(), (Reason(ReasonCode.STATE_LOST, "file broken"),)
 
 
-def test_a_lost_state_is_told_at_the_start(log: CapturedLog) -> None:
+async def test_a_lost_state_is_told_once_with_the_first_pass(log: CapturedLog) -> None:
     world = FakeWorld()
-    Controller(world, world.decide, DecisionStore(), states=FakeLostState(), clock=world.clock, telemetry=Telemetry())
+    publisher = StorePublisher(DecisionStore())
+    controller = Controller(
+        world, world.decide, publisher, states=FakeLostState(), clock=world.clock, telemetry=Telemetry()
+    )
+    await controller.run_pass()
+    await controller.run_pass()
     assert [line["reason"] for line in log.read("state_lost")] == ["StateLost: file broken"]
 
 

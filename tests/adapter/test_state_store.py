@@ -16,44 +16,46 @@ DECISION = make_model_decision(make_variant_decision("llama-l40s", 3))
 STATE = State({ModelKey(*("prod", "m")): ModelState(decision=DECISION)}, FleetState(decided_at_s=12.5))
 
 
-def test_memory_keeps_what_it_was_given() -> None:
+async def test_memory_keeps_what_it_was_given() -> None:
     store = MemoryStateStore()
-    assert store.load() == (State(), ())
-    store.save(STATE)
-    assert store.load() == (STATE, ())
+    assert await store.load() == (State(), ())
+    await store.save(STATE)
+    assert await store.load() == (STATE, ())
 
 
-def test_a_file_outlives_its_store(tmp_path: Path) -> None:
-    FileStateStore(tmp_path / "state.json").save(STATE)
-    assert FileStateStore(tmp_path / "state.json").load() == (STATE, ())
+async def test_a_file_outlives_its_store(tmp_path: Path) -> None:
+    await FileStateStore(tmp_path / "state.json").save(STATE)
+    assert await FileStateStore(tmp_path / "state.json").load() == (STATE, ())
 
 
-def test_no_file_is_a_fresh_start_without_complaint(tmp_path: Path) -> None:
-    assert FileStateStore(tmp_path / "state.json").load() == (State(), ())
+async def test_no_file_is_a_fresh_start_without_complaint(tmp_path: Path) -> None:
+    assert await FileStateStore(tmp_path / "state.json").load() == (State(), ())
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 99}', b"\xff\xfe", b"[" * 100_000, b"null"])
-def test_a_broken_file_is_a_fresh_start_with_a_reason(content: bytes, tmp_path: Path) -> None:
+async def test_a_broken_file_is_a_fresh_start_with_a_reason(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "state.json").write_bytes(content)
-    state, reasons = FileStateStore(tmp_path / "state.json").load()
+    state, reasons = await FileStateStore(tmp_path / "state.json").load()
     assert state == State()
     assert [reason.code for reason in reasons] == [ReasonCode.STATE_LOST]
 
 
-def test_a_folder_in_place_of_the_file_is_a_reason_too(tmp_path: Path) -> None:
-    state, reasons = FileStateStore(tmp_path).load()
+async def test_a_folder_in_place_of_the_file_is_a_reason_too(tmp_path: Path) -> None:
+    state, reasons = await FileStateStore(tmp_path).load()
     assert (state, len(reasons)) == (State(), 1)
 
 
-def test_the_file_is_plain_versioned_json(tmp_path: Path) -> None:
-    FileStateStore(tmp_path / "state.json").save(STATE)
+async def test_the_file_is_plain_versioned_json(tmp_path: Path) -> None:
+    await FileStateStore(tmp_path / "state.json").save(STATE)
     document = json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))
     assert set(document) >= {"version", "fleet", "models"}
 
 
-def test_a_save_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_save_that_fails_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "state.json"
-    FileStateStore(path).save(STATE)
+    await FileStateStore(path).save(STATE)
     before = path.read_bytes()
 
     def refuse(*_: object) -> None:
@@ -61,11 +63,11 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monk
 
     monkeypatch.setattr("os.fsync", refuse)
     with pytest.raises(Refused, match="No space left on device"):
-        FileStateStore(path).save(State())
+        await FileStateStore(path).save(State())
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+async def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="No such file or directory"):
-        FileStateStore(tmp_path / "missing" / "state.json").save(STATE)
+        await FileStateStore(tmp_path / "missing" / "state.json").save(STATE)
