@@ -115,7 +115,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """An object that consumes our number for one workload.
+    """An object that sets the replicas of one workload, by our number unless `reads_our_number` is False.
 
     Attributes
     ----------
@@ -133,6 +133,10 @@ class Follower:
         Whether it says that it can read our number; None before it said anything.
     message
         What it says of that, "" for nothing.
+    reads_our_number
+        False for one that scales by something else: it is no follower, but stands in the way of one.
+    tolerance_up_ratio, tolerance_down_ratio
+        Dead band around the replicas that exist, in which it ignores our number [0-1].
     """
 
     kind: FollowerKind
@@ -144,6 +148,9 @@ class Follower:
     has_scaled_to_zero: bool | None = None
     is_active: bool | None = None
     message: str = ""
+    reads_our_number: bool = True
+    tolerance_up_ratio: float = 0.0
+    tolerance_down_ratio: float = 0.0
 
 
 class AmountKind(StrEnum):
