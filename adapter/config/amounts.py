@@ -1,4 +1,4 @@
-"""Kinds of numbers: durations, sizes, ratios, counts, each within bounds. Pure; knows no field names."""
+"""Kinds of numbers: durations, moments, sizes, ratios, counts, each within bounds. Pure; knows no field names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from adapter.config.problems import Findings
 from adapter.config.quantities import (
     DURATION_PATTERN,
     SIZE_PATTERN,
+    TIMESTAMP_PATTERN,
     parse_count,
     parse_duration_s,
     parse_number,
     parse_ratio,
     parse_size_bytes,
+    parse_timestamp_s,
     render_duration,
     render_size,
+    render_timestamp,
 )
 
 T = TypeVar("T")
@@ -95,6 +98,12 @@ def duration(*, at_least: float | None = None, above: float | None = None) -> Am
     bounds = Bounds(at_least=0.0 if at_least is None and above is None else at_least, above=above)
     schema = {"anyOf": [{"type": "string", "pattern": DURATION_PATTERN}, {"const": 0}]}
     return Amount(parse_duration_s, render_duration, "duration", schema, bounds, 1.0, "_s")
+
+
+def timestamp() -> Amount[float]:
+    """Return the kind of a moment in Unix seconds, written as date and time with zone."""
+    schema = {"type": "string", "pattern": TIMESTAMP_PATTERN}
+    return Amount(parse_timestamp_s, render_timestamp, "date and time with zone", schema, Bounds(), 0.0, "_s")
 
 
 def size(*, at_least: float = 0.0) -> Amount[float]:

@@ -83,9 +83,16 @@ def option(kind: Kind[T], *, default: D, meaning: str, why: str = "", key: str =
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def given_fields() -> frozenset[str]:
+    """Return a field that holds the names of those fields that the file itself gives; it is no option."""
+    return cast(frozenset[str], dataclasses.field(default=frozenset(), compare=False, repr=False))
+
+
 def iterate_options(section: type[SectionData]) -> Iterator[Option]:
     """Yield the options of a section in the order written."""
     for entry in dataclasses.fields(section):
+        if _OPTION not in entry.metadata:
+            continue
         kind, key, meaning, why = entry.metadata[_OPTION]
         is_required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
         default = entry.default if entry.default_factory is dataclasses.MISSING else entry.default_factory()

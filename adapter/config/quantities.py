@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 
 _SECONDS: Mapping[str, Decimal] = {
@@ -39,11 +40,13 @@ _BYTES: Mapping[str, int] = {
 _DECIMAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _UNITS = "|".join(sorted(_SECONDS, key=len, reverse=True))
 DURATION_PATTERN = rf"^(?:0|(?:{_DECIMAL}(?:{_UNITS}))+)$"
+TIMESTAMP_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$"
 SIZE_PATTERN = rf"^{_DECIMAL}(?:[kMGT]|[KMGT]i)?$"
 
 DURATION_BOUND = "a duration with its unit, such as 250ms, 30s or 5m"
 SIZE_BOUND = "a size in bytes, such as 16Mi or 80Gi"
 NUMBER_BOUND = "a plain number"
+TIMESTAMP_BOUND = "a date and time with its zone, such as 2027-01-31T18:00:00Z"
 COUNT_BOUND = "a whole number"
 FLAG_BOUND = "true or false"
 
@@ -68,6 +71,17 @@ def parse_size_bytes(value: object) -> float:
     if not found:
         raise ValueError(SIZE_BOUND)
     return _check_finite(float(found[1]) * _BYTES[found[2] or ""], SIZE_BOUND)
+
+
+def parse_timestamp_s(value: object) -> float:
+    """Return a moment [Unix s] from text such as ``2027-01-31T18:00:00Z`` (RFC 3339); its zone is needed."""
+    text = _to_text(value, TIMESTAMP_BOUND)
+    if not re.fullmatch(TIMESTAMP_PATTERN, text):
+        raise ValueError(TIMESTAMP_BOUND)
+    try:
+        return datetime.fromisoformat(text.upper()).timestamp()
+    except ValueError as cause:  # such as a 31st of February
+        raise ValueError(TIMESTAMP_BOUND) from cause
 
 
 def parse_number(value: object) -> float:
@@ -112,6 +126,11 @@ def render_duration(duration_s: float) -> str:
         if amount >= 1 and (unit in ("ms", "us", "s") or amount == int(amount)):
             return f"{_render_decimal(amount)}{unit}"
     return f"{_render_decimal(duration_s * 1e9)}ns"
+
+
+def render_timestamp(time_s: float) -> str:
+    """Return a moment [Unix s] as RFC 3339 in UTC, to the microsecond where it has a fraction."""
+    return datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
 
 
 def render_size(size_bytes: float) -> str:

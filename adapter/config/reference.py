@@ -23,12 +23,13 @@ While `run` runs, a changed file is picked up; a bad change is refused and repor
 force.
 
 A smallest file is [examples/minimal.yaml](../examples/minimal.yaml), a larger one
-[examples/two-models.yaml](../examples/two-models.yaml).
+[examples/two-models.yaml](../examples/two-models.yaml), one for a cluster
+[examples/kubernetes.yaml](../examples/kubernetes.yaml).
 
 **Values.** Durations carry their unit: `250ms`, `30s`, `5m`, `1h30m` (also `us`, `ns`, `d`). Sizes are bytes, `16Mi` or
-`80Gi`. Ratios are plain numbers, `0.9` rather than `90%`. A key whose name ends in a unit (`cost_per_hour`,
-`input_tokens`) takes a plain number. A key without a value means its default. Unknown and repeated keys are refused.
-Why a default is what it is stands in *italics*.
+`80Gi`. Moments carry their zone: `2027-01-31T18:00:00Z`. Ratios are plain numbers, `0.9` rather than `90%`. A key whose
+name ends in a unit (`cost_per_hour`, `input_tokens`) takes a plain number. A key without a value means its default.
+Unknown and repeated keys are refused. Why a default is what it is stands in *italics*.
 """
 
 

@@ -10,6 +10,8 @@ from adapter.config.fields import Option, S, iterate_options, iterate_rules
 from adapter.config.kinds import Schema
 from adapter.config.problems import Findings, Problem, join_key, join_path, suggest
 
+_GIVEN = "given"
+
 
 @dataclass(frozen=True, slots=True)
 class Section(Generic[S]):
@@ -30,7 +32,10 @@ class Section(Generic[S]):
             return self.stand_in
         options = list(iterate_options(self.record))
         self._find_unknown_keys(value, options, path, findings)
-        section = self._build({o.name: _read_option(o, value.get(o.key), path, findings) for o in options})
+        values = {o.name: _read_option(o, value.get(o.key), path, findings) for o in options}
+        if _GIVEN in self.record.__dataclass_fields__:
+            values[_GIVEN] = frozenset(o.name for o in options if value.get(o.key) is not None)
+        section = self._build(values)
         self._apply_rules(section, path, findings)
         return section
 

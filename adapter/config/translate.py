@@ -14,7 +14,6 @@ from adapter.config.schema import (
     TableConfig,
     VariantConfig,
     WorkloadConfig,
-    WorkloadKind,
 )
 from optimizer.domain import (
     Accelerator,
@@ -25,6 +24,7 @@ from optimizer.domain import (
     LatencyQuantity,
     LengthDistribution,
     Limit,
+    Override,
     Parallelism,
     PerformanceProfile,
     ProfileOrigin,
@@ -38,12 +38,6 @@ from optimizer.domain import (
     WorkloadRef,
 )
 
-_API_VERSIONS = {
-    WorkloadKind.DEPLOYMENT: "apps/v1",
-    WorkloadKind.STATEFUL_SET: "apps/v1",
-    WorkloadKind.LEADER_WORKER_SET: "leaderworkerset.x-k8s.io/v1",
-}
-
 
 def to_settings(configuration: Configuration, tables: Mapping[str, IterationTable]) -> Settings:
     """Return what `decide` works with.
@@ -51,12 +45,14 @@ def to_settings(configuration: Configuration, tables: Mapping[str, IterationTabl
     Parameters
     ----------
     configuration
-        Free of problems, as `decode` returns it.
+        Free of problems, as `decode` returns it. Variants without price and models without variants, which a cluster
+        may complete later, are left out.
     tables
         The content of every table file by the name the configuration calls it.
     """
+    models = (_to_model(configuration, model, tables) for model in configuration.models)
     return Settings(
-        models=tuple(_to_model(configuration, model, tables) for model in configuration.models),
+        models=tuple(model for model in models if model.variants),
         accelerators=tuple(
             Accelerator(name, accelerator.cost_per_hour, accelerator.watts, accelerator.memory_bytes)
             for name, accelerator in configuration.accelerators.items()
@@ -68,8 +64,13 @@ def to_settings(configuration: Configuration, tables: Mapping[str, IterationTabl
 
 def to_workload_ref(model: ModelConfig, variant: VariantConfig) -> WorkloadRef:
     """Return the object whose replicas `variant` of `model` are."""
-    kind = variant.workload_kind
-    return WorkloadRef(model.namespace, variant.get_deployment(), kind.value, _API_VERSIONS[kind])
+    return WorkloadRef(model.namespace, variant.get_deployment(), variant.get_kind(), variant.get_api_version())
+
+
+def to_override(model: ModelConfig, variant: VariantConfig) -> Override | None:
+    """Return what a person decided about `variant` in the configuration; what the variant says wins over its model."""
+    said = variant.override or model.override
+    return None if said is None else Override(said.mode, said.replicas, said.by, said.until_s)
 
 
 def _to_decision_settings(configuration: Configuration) -> DecisionSettings:
@@ -94,7 +95,9 @@ def _to_model(configuration: Configuration, model: ModelConfig, tables: Mapping[
         namespace=model.namespace,
         model_id=model.name,
         service_classes=tuple(_to_service_class(name, entry) for name, entry in classes.items()),
-        variants=tuple(_to_variant(model, variant, tables) for variant in model.variants),
+        variants=tuple(
+            _to_variant(model, variant, tables) for variant in model.variants if configuration.has_price(variant)
+        ),
         routing=model.routing,
         policy=model.policy,
         policy_options=model.policy_options,
@@ -160,6 +163,7 @@ def _to_variant(model: ModelConfig, variant: VariantConfig, tables: Mapping[str,
         max_replicas=variant.max_replicas,
         cost_per_hour=variant.cost_per_hour,
         performance=None if performance is None else _to_profile(performance, tables),
+        override=to_override(model, variant),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from adapter.config.amounts import count, duration, number, ratio
 from adapter.config.fields import option, required, rule
@@ -12,6 +13,7 @@ from adapter.config.nesting import ListOf, MapOf
 from adapter.config.problems import Problem, suggest
 from adapter.config.schema.collecting import HTTP_URL
 from adapter.config.schema.names import KUBERNETES_NAME
+from adapter.config.schema.overrides import OverrideConfig
 from adapter.config.schema.variants import VariantConfig
 from adapter.config.section import Section
 from optimizer import BUILT_IN_POLICIES
@@ -69,6 +71,13 @@ class GatewayConfig:
     )
 
 
+class ActuationKind(StrEnum):
+    """Who acts on our numbers."""
+
+    FOLLOWER = "follower"
+    SCALE = "scale"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """One served LLM, identified by namespace and name."""
@@ -83,7 +92,8 @@ class ModelConfig:
     service_classes: tuple[str, ...] = option(
         ListOf(Text("name of a service class")),
         default=(),
-        meaning="Promises that hold for its requests, as in `service_classes`; none takes the only one there is.",
+        meaning="Promises that hold for its requests, as in `service_classes`; none takes `default_service_class`, or "
+        "the only one there is.",
     )
     routing: Routing = option(
         Choice(Routing),
@@ -124,8 +134,20 @@ class ModelConfig:
     gateway: GatewayConfig | None = option(
         Section(GatewayConfig), default=None, meaning="Who counts its requests besides the pods."
     )
-    variants: tuple[VariantConfig, ...] = required(
-        ListOf(Section(VariantConfig), at_least=1), meaning="Ways to serve it."
+    actuation: ActuationKind = option(
+        Choice(ActuationKind),
+        default=ActuationKind.FOLLOWER,
+        meaning="`follower`: an HPA, or whoever else reads our numbers, acts on them. `scale`: we patch `/scale` of "
+        "its workloads ourselves, where no follower does; for `discovery.kind: kubernetes`.",
+        why="Nothing of the cluster changes by our hand until somebody says so.",
+    )
+    override: OverrideConfig | None = option(
+        Section(OverrideConfig), default=None, meaning="What a person decides about each of its variants instead of us."
+    )
+    variants: tuple[VariantConfig, ...] = option(
+        ListOf(Section(VariantConfig)),
+        default=(),
+        meaning="Ways to serve it; at least one unless `discovery.kind` is `kubernetes`, where labels may tell them.",
     )
 
     @rule("policy")
@@ -137,7 +159,8 @@ class ModelConfig:
     @rule("min_replicas", "gateway", "variants[*].min_replicas")
     def check_wake_up(self) -> Iterator[Problem]:
         """Yield a problem when the model may go to zero and would stay there."""
-        if self.gateway is None and self.min_replicas == 0 and all(v.min_replicas == 0 for v in self.variants):
+        is_free = bool(self.variants) and all(v.min_replicas == 0 for v in self.variants)
+        if self.gateway is None and self.min_replicas == 0 and is_free:
             yield Problem(
                 "min_replicas",
                 "must be >= 1 without a gateway, got 0: nothing could wake the model, for at zero there are no pods "
@@ -150,19 +173,13 @@ class ModelConfig:
         if self.max_replicas is not None and self.max_replicas < self.min_replicas:
             yield Problem("max_replicas", f"must be >= min_replicas {self.min_replicas}, got {self.max_replicas}")
 
-    @rule("min_replicas", "max_replicas", "variants[*].min_replicas", "variants[*].max_replicas")
-    def check_bounds_of_variants(self) -> Iterator[Problem]:
-        """Yield a problem when the variants together cannot keep the model's bounds."""
+    @rule("max_replicas", "variants[*].min_replicas")
+    def check_minima_of_variants(self) -> Iterator[Problem]:
+        """Yield a problem when the variants together must exceed the model's upper bound."""
         least = sum(variant.min_replicas for variant in self.variants)
         if self.max_replicas is not None and self.max_replicas < least:
             yield Problem(
                 "max_replicas", f"must be >= {least}, the sum of min_replicas of its variants, got {self.max_replicas}"
-            )
-        most = [variant.max_replicas for variant in self.variants]
-        if None not in most and self.min_replicas > sum(bound or 0 for bound in most):
-            total = sum(bound or 0 for bound in most)
-            yield Problem(
-                "min_replicas", f"must be <= {total}, the sum of max_replicas of its variants, got {self.min_replicas}"
             )
 
     @rule("variants[*].name")
@@ -173,12 +190,21 @@ class ModelConfig:
             if name and name in names[:i]:
                 yield Problem(f"variants[{i}].name", f"repeats {name}; variants of a model have different names")
 
-    def find_unknown_classes(self, known: Mapping[str, object]) -> Iterator[Problem]:
+    def find_narrow_maxima(self) -> Iterator[Problem]:
+        """Yield a problem when these variants alone cannot reach the model's lower bound."""
+        most = [variant.max_replicas for variant in self.variants]
+        if most and None not in most and self.min_replicas > sum(bound or 0 for bound in most):
+            total = sum(bound or 0 for bound in most)
+            yield Problem(
+                "min_replicas", f"must be <= {total}, the sum of max_replicas of its variants, got {self.min_replicas}"
+            )
+
+    def find_unknown_classes(self, known: Mapping[str, object], default: str | None) -> Iterator[Problem]:
         """Yield a problem for every service class that is not among `known`, and where none is named among several."""
         for i, name in enumerate(self.service_classes):
             if name and known and name not in known:
                 yield Problem(f"service_classes[{i}]", f"names {name}, which is not known{suggest(name, known)}")
             elif name in self.service_classes[:i]:
                 yield Problem(f"service_classes[{i}]", f"repeats {name}")
-        if not self.service_classes and len(known) > 1:
+        if not self.service_classes and default is None and len(known) > 1:
             yield Problem("service_classes", f"is missing: which of {', '.join(sorted(known))} hold?")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from adapter.config.amounts import count, duration, number
-from adapter.config.fields import option, required, rule
+from adapter.config.fields import given_fields, option, required, rule
 from adapter.config.kinds import Choice, Text
 from adapter.config.nesting import ListOf
 from adapter.config.problems import Problem
 from adapter.config.schema.collecting import BASE_URL
 from adapter.config.schema.names import KUBERNETES_NAME, NAME
+from adapter.config.schema.overrides import OverrideConfig
 from adapter.config.schema.performance import PerformanceConfig
 from adapter.config.section import Section
 from optimizer.domain import Role
@@ -33,6 +34,25 @@ class WorkloadKind(StrEnum):
     LEADER_WORKER_SET = "LeaderWorkerSet"
 
 
+_API_VERSIONS = {
+    WorkloadKind.DEPLOYMENT: "apps/v1",
+    WorkloadKind.STATEFUL_SET: "apps/v1",
+    WorkloadKind.LEADER_WORKER_SET: "leaderworkerset.x-k8s.io/v1",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledObjectConfig:
+    """An object whose replicas are published: any that has a `/scale` subresource."""
+
+    api_version: str = required(
+        Text("a version, with its group if it has one", r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[0-9][a-z0-9]*"),
+        meaning="Version of its kind, such as argoproj.io/v1alpha1.",
+    )
+    kind: str = required(Text("a kind in CamelCase", r"[A-Z][A-Za-z0-9]*"), meaning="Its kind, such as Rollout.")
+    name: str = required(KUBERNETES_NAME, meaning="Its name, in the namespace of the model.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParallelismConfig:
     """How one replica spreads over its accelerators."""
@@ -50,7 +70,13 @@ class ParallelismConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantConfig:
-    """One way to serve a model: accelerator × engine × parallelism, run by one workload."""
+    """One way to serve a model: accelerator × engine × parallelism, run by one workload.
+
+    With `discovery.kind: kubernetes`, what is left out here is read from labels, annotations and the pod template of
+    the workload, before a default holds; what is given here wins over them.
+    """
+
+    given: frozenset[str] = given_fields()
 
     name: str = required(NAME, meaning="Name, unique within the model.")
     deployment: str | None = option(
@@ -61,7 +87,17 @@ class VariantConfig:
     workload_kind: WorkloadKind = option(
         Choice(WorkloadKind), default=WorkloadKind.DEPLOYMENT, meaning="Kind of that workload."
     )
-    accelerator: str = required(Text("name of an accelerator"), meaning="Accelerator type, as in `accelerators`.")
+    workload: ScaledObjectConfig | None = option(
+        Section(ScaledObjectConfig),
+        default=None,
+        meaning="That workload where it is of another kind; instead of `deployment` and `workload_kind`.",
+    )
+    accelerator: str = option(
+        Text("name of an accelerator"),
+        default="",
+        meaning="Accelerator type, as in `accelerators`; needed unless `discovery.kind` is `kubernetes`, which may "
+        "read it from the workload and its nodes.",
+    )
     accelerators_per_replica: int | None = option(
         count(at_least=1),
         default=None,
@@ -126,6 +162,9 @@ class VariantConfig:
     performance: PerformanceConfig | None = option(
         Section(PerformanceConfig), default=None, meaning="What is known beforehand of its speed."
     )
+    override: OverrideConfig | None = option(
+        Section(OverrideConfig), default=None, meaning="What a person decides about it instead of us."
+    )
 
     @rule("min_replicas", "max_replicas")
     def check_bounds(self) -> Iterator[Problem]:
@@ -147,10 +186,14 @@ class VariantConfig:
                 "nodes_per_replica", f"must be <= accelerators_per_replica {devices}, got {self.nodes_per_replica}"
             )
 
-    @rule("name", "deployment")
+    @rule("name", "deployment", "workload_kind", "workload")
     def check_deployment(self) -> Iterator[Problem]:
-        """Yield a problem when the name cannot stand for the workload's."""
-        if self.deployment is None and not KUBERNETES_NAME.admits(self.name):
+        """Yield a problem when the name cannot stand for the workload's, or the workload is told twice."""
+        if self.workload is not None:
+            for key in ("deployment", "workload_kind"):
+                if key in self.given:
+                    yield Problem(key, "has no effect beside workload")
+        elif self.deployment is None and not KUBERNETES_NAME.admits(self.name):
             yield Problem("deployment", f"is missing: the name {self.name} cannot be that of a workload")
 
     @rule("roles", "pods")
@@ -163,7 +206,15 @@ class VariantConfig:
 
     def get_deployment(self) -> str:
         """Return the name of the workload."""
-        return self.deployment or self.name
+        return self.workload.name if self.workload is not None else self.deployment or self.name
+
+    def get_kind(self) -> str:
+        """Return the kind of the workload."""
+        return self.workload_kind.value if self.workload is None else self.workload.kind
+
+    def get_api_version(self) -> str:
+        """Return the version of that kind."""
+        return _API_VERSIONS[self.workload_kind] if self.workload is None else self.workload.api_version
 
     def get_accelerators_per_replica(self) -> int:
         """Return the devices one replica occupies."""

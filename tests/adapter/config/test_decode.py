@@ -85,7 +85,7 @@ def test_missing_sections_are_told_with_their_meaning(find_problems: Find) -> No
     assert find_problems({}) == [
         "accelerators is missing: Accelerator types by name, such as H100.",
         "service_classes is missing: Promises by name, such as interactive.",
-        "models is missing: The LLMs that are served.",
+        "models is missing: the LLMs that are served; only discovery.kind kubernetes finds them",
     ]
 
 

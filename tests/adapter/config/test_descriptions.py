@@ -110,14 +110,13 @@ def test_the_schema_accepts_what_is_decoded_and_keys_without_value(data: Data) -
 
 SPOILS: dict[str, Callable[[Data], object]] = {
     "unknown key": lambda d: d.update(modles=[]),
-    "missing section": lambda d: d.pop("models"),
+    "missing section": lambda d: d.pop("service_classes"),
     "missing field": lambda d: d["models"][0].pop("name"),
     "duration without unit": lambda d: d.update(decision={"period": 30}),
     "percentage": lambda d: d.update(decision={"forecast_level_ratio": "90%"}),
     "ratio out of bounds": lambda d: d.update(decision={"utilization_ceiling_ratio": 1.5}),
     "unknown choice": lambda d: d["models"][0].update(routing="wieghted"),
     "negative count": lambda d: d["models"][0].update(min_replicas=-1),
-    "no models": lambda d: d.update(models=[]),
     "no accelerators": lambda d: d.update(accelerators={}),
     "address that is none": lambda d: d["models"][0]["variants"][0].update(pods=["10.0.0.1"]),
     "namespace in capitals": lambda d: d["models"][0].update(namespace="Chat"),
