@@ -63,6 +63,27 @@ class KubeClient:
     ) -> Json:
         """Return the JSON object that `method` on `path` answers."""
         headers = {"Accept": accept}
+        text = await self._exchange(
+            method, path, query, headers=headers, body=body, content_type=content_type, timeout_s=timeout_s
+        )
+        return _decode(method, path, text)
+
+    async def fetch_text(self, path: str, *, timeout_s: float = REQUEST_S) -> bytes:
+        """Return what GET on `path` answers, whatever it is: the API server hands on pages of pods, too."""
+        return await self._exchange("GET", path, None, headers={"Accept": "*/*"}, timeout_s=timeout_s)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        *,
+        headers: dict[str, str],
+        timeout_s: float,
+        body: object = None,
+        content_type: str | None = None,
+    ) -> bytes:
+        """Return the body of a good answer."""
         if content_type is not None:
             headers["Content-Type"] = content_type
         try:
@@ -77,7 +98,7 @@ class KubeClient:
         except (aiohttp.ClientError, OSError) as cause:
             raise Unreachable(f"{method} {path}: {type(cause).__name__}: {cause}") from cause
         _raise_for_status(method, path, response.status, text)
-        return _decode(method, path, text)
+        return bytes(text)
 
     async def get(self, resource: Resource, namespace: str | None, name: str, subresource: str | None = None) -> Json:
         """Return one object."""

@@ -145,7 +145,8 @@ _BELOW_COMPOSE = (
     *_BELOW_CONTROLLER,
     "optimizer.simulation",
 )
-_BELOW_CLI = ("adapter.compose", "adapter.compose_demo", *_BELOW_COMPOSE)
+_BELOW_DOCTOR = ("adapter.merging", *_BELOW_CONTROLLER)
+_BELOW_CLI = ("adapter.compose", "adapter.compose_demo", "adapter.doctor", *_BELOW_COMPOSE)
 
 ROOMS: tuple[Room, ...] = (
     _pure("optimizer.units", powers=""),
@@ -198,6 +199,7 @@ ROOMS: tuple[Room, ...] = (
         ("adapter.compose", *_BELOW_COMPOSE),
         "http_in http_out sockets async logging environment processes seeds numpy",
     ),
+    _world("adapter.doctor", _BELOW_DOCTOR, "async logging"),
     _world("adapter.cli", _BELOW_CLI, "async logging environment processes"),
     _world("adapter.__main__", ("adapter.cli",)),
 )
