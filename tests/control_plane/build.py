@@ -1,0 +1,228 @@
+"""Builds the control plane out of its Go modules, once per version and cached; `python -m tests.control_plane.build`.
+
+It starts nothing that it builds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.control_plane.kubernetes_version import KubernetesVersion, read_wanted_version
+from tests.control_plane.toolchain import OLDEST_GO, Go, Say, find_go
+from tests.control_plane.unavailable import Unavailable
+
+SOURCE = Path(__file__).with_name("program") / "main.go"
+MODULE = "controlplane"
+BINARY = "controlplane"
+_RECIPE = "1"
+"""Changes when the same source and version would be built in another way."""
+_PROGRESS_EVERY_S = 15.0
+_LONGEST_BUILD_S = 2400.0
+_DISK_NEEDED_BYTES = 6_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The commands of a control plane, each as the beginning of its command line.
+
+    Attributes
+    ----------
+    etcd, kube_apiserver, kube_controller_manager
+        Commands.
+    is_ours
+        Whether etcd is the one of our program, which takes three arguments instead of flags.
+    origin
+        Where they come from, in words.
+    """
+
+    etcd: tuple[str, ...]
+    kube_apiserver: tuple[str, ...]
+    kube_controller_manager: tuple[str, ...]
+    is_ours: bool
+    origin: str
+
+
+def find_programs(version: KubernetesVersion, say: Say) -> Programs:
+    """Return the commands: those in ``KUBEBUILDER_ASSETS`` where given, else built now or earlier.
+
+    Raises
+    ------
+    Unavailable
+        When there is no way to have them.
+    """
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets:
+        return _take_assets(Path(assets))
+    binary = str(build(version, say))
+    return Programs(
+        (binary, "etcd"), (binary, "kube-apiserver"), (binary, "kube-controller-manager"), True, f"built: {binary}"
+    )
+
+
+def build(version: KubernetesVersion, say: Say) -> Path:
+    """Return the program of `version`, built when the cache does not have it.
+
+    Raises
+    ------
+    Unavailable
+        When it is not there and cannot be built.
+    """
+    cache = get_cache()
+    binary = get_binary(version)
+    if binary.exists():
+        return binary
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(binary.parent / "lock", say):
+        if not binary.exists():
+            _check_disk(cache)
+            _build(version, find_go(cache, say), binary, say)
+    return binary
+
+
+def get_cache() -> Path:
+    """Return the folder outside the tree where built things are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "variant-autoscaler" / "control-plane"
+
+
+def get_binary(version: KubernetesVersion) -> Path:
+    """Return where the program of `version` is kept: its folder tells version, source, recipe and generation of Go."""
+    release = ".".join(str(part) for part in OLDEST_GO)
+    inputs = b"\0".join((SOURCE.read_bytes(), _RECIPE.encode(), release.encode()))
+    return get_cache() / f"{version}-{hashlib.sha256(inputs).hexdigest()[:12]}" / BINARY
+
+
+def _take_assets(folder: Path) -> Programs:
+    names = ("etcd", "kube-apiserver", "kube-controller-manager")
+    missing = [name for name in names if not os.access(folder / name, os.X_OK)]
+    if missing:
+        raise Unavailable(f"KUBEBUILDER_ASSETS={folder} holds no {', '.join(missing)}")
+    commands = [(str(folder / name),) for name in names]
+    return Programs(commands[0], commands[1], commands[2], False, f"given: {folder}")
+
+
+def _check_disk(cache: Path) -> None:
+    free_bytes = shutil.disk_usage(cache).free
+    if free_bytes < _DISK_NEEDED_BYTES:
+        raise Unavailable(f"{cache} must have {_DISK_NEEDED_BYTES / 1e9:.0f} GB free, got {free_bytes / 1e9:.1f} GB")
+
+
+def _build(version: KubernetesVersion, go: Go, binary: Path, say: Say) -> None:
+    say(
+        f"control plane: building Kubernetes {version} with Go {go.version}, once; "
+        "6 to 10 minutes on two cores, less with a warm Go cache"
+    )
+    started_s = time.monotonic()
+    log = binary.parent / "build.log"
+    log.write_text("", encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="build-", dir=binary.parent) as name:
+        folder = Path(name)
+        shutil.copy(SOURCE, folder)
+        runner = _GoRunner(go, folder, log, say)
+        _write_module(runner, version)
+        flags = f"-s -w -X k8s.io/component-base/version.gitVersion=v{version}"
+        runner.run("build", "-trimpath", "-ldflags", flags, "-o", BINARY)
+        os.replace(folder / BINARY, binary)
+    say(f"control plane: built in {time.monotonic() - started_s:.0f} s: {binary}")
+
+
+def _write_module(runner: _GoRunner, version: KubernetesVersion) -> None:
+    """Write go.mod: Kubernetes asks for its parts as v0.0.0 and replaces them itself, which counts only at home."""
+    runner.run("mod", "init", MODULE)
+    module = runner.ask("mod", "download", "-json", f"k8s.io/kubernetes@v{version}")
+    parts = _list_parts(Path(json.loads(module)["GoMod"]).read_text(encoding="utf-8"))
+    edits = [f"-replace={part}={part}@{version.parts_version}" for part in parts]
+    runner.run("mod", "edit", f"-require=k8s.io/kubernetes@v{version}", *edits)
+    runner.run("mod", "tidy")
+
+
+def _list_parts(module: str) -> list[str]:
+    words = [line.split() for line in module.splitlines()]
+    return sorted(
+        {line[0] for line in words if len(line) >= 2 and line[0].startswith("k8s.io/") and line[1] == "v0.0.0"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _GoRunner:
+    """Runs Go in a folder, with what it says in a log, telling now and then that it is alive."""
+
+    go: Go
+    folder: Path
+    log: Path
+    say: Say
+
+    def ask(self, *arguments: str) -> str:
+        """Return what the command prints."""
+        output = self.folder / "answer"
+        with output.open("w", encoding="utf-8") as sink:
+            self._run(arguments, sink.fileno())
+        return output.read_text(encoding="utf-8")
+
+    def run(self, *arguments: str) -> None:
+        """Run the command."""
+        with self.log.open("a", encoding="utf-8") as sink:
+            self._run(arguments, sink.fileno())
+
+    def _run(self, arguments: Sequence[str], output: int) -> None:
+        started_s = time.monotonic()
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
+        with self.log.open("a", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [self.go.command, *arguments], cwd=self.folder, env=environment, stdout=output, stderr=errors
+            )
+            try:
+                while process.poll() is None and time.monotonic() - started_s < _LONGEST_BUILD_S:
+                    try:
+                        process.wait(_PROGRESS_EVERY_S)
+                    except subprocess.TimeoutExpired:
+                        self.say(
+                            f"control plane: go {' '.join(arguments[:2])} ... {time.monotonic() - started_s:.0f} s"
+                        )
+            finally:
+                process.kill()
+                process.wait()
+        if process.returncode:
+            end = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+            raise Unavailable(f"go {' '.join(arguments[:2])} failed, end of {self.log}:\n{end}")
+
+
+@contextmanager
+def _lock(path: Path, say: Say) -> Iterator[None]:
+    with path.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("control plane: another process is building it; waiting")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Build what is missing, and print where it is."""
+    parser = argparse.ArgumentParser(description="Builds the control plane that tests/control_plane runs against.")
+    parser.add_argument("versions", nargs="*", default=[str(read_wanted_version())], help="such as 1.37.0")
+    try:
+        for version in parser.parse_args().versions:
+            print(build(KubernetesVersion.parse(version), lambda line: print(line, flush=True)))
+    except Unavailable as reason:
+        print(f"control plane: {reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
