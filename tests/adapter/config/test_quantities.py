@@ -11,8 +11,10 @@ from adapter.config.quantities import (
     parse_number,
     parse_ratio,
     parse_size_bytes,
+    parse_timestamp_s,
     render_duration,
     render_size,
+    render_timestamp,
 )
 
 
@@ -128,3 +130,26 @@ def test_reading_a_rendered_size_gives_it_back(size: float) -> None:
 def test_durations_are_rendered_in_their_usual_unit() -> None:
     rendered = [render_duration(seconds) for seconds in (0, 0.02, 15, 60, 90, 600, 7200, 86400, 8.1e-08)]
     assert rendered == ["0", "20ms", "15s", "1m", "90s", "10m", "2h", "1d", "81ns"]
+
+
+@pytest.mark.parametrize(
+    "text, seconds",
+    [
+        ("1970-01-01T00:00:00Z", 0.0),
+        ("2027-01-31T18:00:00Z", 1801418400.0),  # date -u -d 2027-01-31T18:00:00Z +%s
+        ("2027-01-31T19:00:00+01:00", 1801418400.0),
+        ("2027-01-31t12:30:00.5-05:30", 1801418400.5),
+        ("2027-01-31 18:00:00z", 1801418400.0),
+    ],
+)
+def test_moments_count_from_1970_whatever_their_zone(text: str, seconds: float) -> None:
+    assert parse_timestamp_s(text) == seconds
+    assert parse_timestamp_s(render_timestamp(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["2027-01-31", "2027-01-31T18:00:00", "2027-02-30T18:00:00Z", "18:00:00Z", "2027-01-31T18:00Z", 5, "", None]
+)
+def test_a_moment_needs_date_time_and_zone(text: object) -> None:
+    with pytest.raises(ValueError, match="a date and time with its zone"):
+        parse_timestamp_s(text)

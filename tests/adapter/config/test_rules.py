@@ -10,7 +10,6 @@ import pytest
 Find = Callable[[object], list[str]]
 Data = dict[str, Any]
 Spoil = Callable[[Data], object]
-CLUSTER = {"kind": "kubernetes"}
 LAW = {"fixed": "22.2ms", "per_request": "34us", "per_context_token": "207ns", "per_prompt_token": "68us"}
 TABLE = {
     "batches": [1, 8],
@@ -29,15 +28,6 @@ def _model(data: Data) -> Data:
 def _variant(data: Data) -> Data:
     variant: Data = data["models"][0]["variants"][0]
     return variant
-
-
-def _clean(data: Data) -> Data:
-    """Return `data` as a cluster's configuration: without pods."""
-    data["discovery"] = {"kind": "kubernetes"}
-    for model in data["models"]:
-        for variant in model["variants"]:
-            variant.pop("pods", None)
-    return data
 
 
 def _set_table(data: Data, **changes: object) -> None:
@@ -236,107 +226,6 @@ CASES: dict[str, tuple[Spoil, str]] = {
         lambda d: d.update(collection={"tls": {"ca_file": "ca.pem", "skip_verification": True}}),
         "collection.tls.skip_verification must be false where ca_file is given: one of the two has no effect",
     ),
-    # cluster
-    "namespaces without a cluster": (
-        lambda d: d.update(discovery={"namespaces": ["chat"]}),
-        "discovery.namespaces has no effect with kind static, only with kubernetes",
-    ),
-    "limits of a cluster that is not there": (
-        lambda d: d.update(discovery={"limits": {"nodes": True}, "unschedulable_after": "1m"}),
-        "discovery.unschedulable_after has no effect with kind static, only with kubernetes",
-    ),
-    "namespace twice": (
-        lambda d: d.update(discovery={"kind": "kubernetes", "namespaces": ["a", "b", "a"]}),
-        "discovery.namespaces[2] repeats a",
-    ),
-    "labels of nobody": (
-        lambda d: d.update(discovery={"kind": "kubernetes", "dialects": ["llm-d.io"]}),
-        "discovery.dialects[0] must be variant-autoscaler.io, model.aibrix.ai or llm-d.ai, got llm-d.io; "
-        "did you mean llm-d.ai?",
-    ),
-    "pods beside a cluster": (
-        lambda d: d.update(discovery=CLUSTER),
-        "models[0].variants[0].pods has no effect with discovery.kind kubernetes, which tells the pods",
-    ),
-    "cluster that is not asked": (
-        lambda d: d.update(kubernetes={"events": False}),
-        "kubernetes has no effect with discovery.kind static, only with kubernetes",
-    ),
-    "state in a file beside a cluster": (
-        lambda d: _clean(d).update(state={"file": "state.json"}),
-        "state.file has no effect with discovery.kind kubernetes, which keeps the state there",
-    ),
-    "scaling by our hand without a cluster": (
-        lambda d: _model(d).update(actuation="scale"),
-        "models[0].actuation must be follower with discovery.kind static, got scale",
-    ),
-    "callers that nobody can tell apart": (
-        lambda d: d.update(listen={"external_metrics": {"port": 6443}}),
-        "listen.external_metrics.authentication must be none with discovery.kind static: there is no cluster to ask "
-        "who a caller is, got kubernetes",
-    ),
-    "certificate without its key": (
-        lambda d: d.update(listen={"external_metrics": {"certificate": {"kind": "files", "cert_file": "tls.crt"}}}),
-        "listen.external_metrics.certificate.key_file is missing: kind files reads it",
-    ),
-    "certificate that is not read": (
-        lambda d: d.update(listen={"external_metrics": {"certificate": {"cert_file": "tls.crt"}}}),
-        "listen.external_metrics.certificate.cert_file has no effect with kind self_signed; did you mean kind: files?",
-    ),
-    "lease shorter than its renewal": (
-        lambda d: d.update(kubernetes={"leader_election": {"lease": "8s"}}),
-        "kubernetes.leader_election.renew must be < lease 8s, got 8s",
-    ),
-    "lease in parts of a second": (
-        lambda d: d.update(kubernetes={"leader_election": {"lease": "12500ms"}}),
-        "kubernetes.leader_election.lease must be whole seconds, as Lease objects hold it, got 12.5s",
-    ),
-    "retry that comes too late": (
-        lambda d: d.update(kubernetes={"leader_election": {"retry": "9s"}}),
-        "kubernetes.leader_election.retry must be < renew 8s, got 9s",
-    ),
-    "workload told twice": (
-        lambda d: _variant(d).update(
-            deployment="a", workload={"api_version": "apps/v1", "kind": "Deployment", "name": "b"}
-        ),
-        "models[0].variants[0].deployment has no effect beside workload",
-    ),
-    "workload claimed by another name": (
-        lambda d: _variant(d).update(workload={"api_version": "apps/v1", "kind": "Deployment", "name": "h100"}),
-        "models[0].variants[1].name claims Deployment default/h100, as models[0].variants[0].workload.name does "
-        "already",
-    ),
-    "workload without a version": (
-        lambda d: _variant(d).update(workload={"api_version": "apps", "kind": "Deployment", "name": "b"}),
-        "models[0].variants[0].workload.api_version must be a version, with its group if it has one, got apps",
-    ),
-    "default class that is not there": (
-        lambda d: d.update(default_service_class="interactiv"),
-        "default_service_class names interactiv, which is not known; did you mean interactive?",
-    ),
-    "unknown accelerator in a cluster": (
-        lambda d: _variant(_clean(d)).update(accelerator="L40"),
-        "models[0].variants[0].accelerator names L40, which is not known; did you mean L40S?",
-    ),
-    # overrides
-    "pin without a number": (
-        lambda d: _variant(d).update(override={"mode": "pin"}),
-        "models[0].variants[0].override.replicas is missing: mode pin publishes it",
-    ),
-    "number that is not pinned": (
-        lambda d: _model(d).update(override={"mode": "pause", "replicas": 3}),
-        "models[0].override.replicas has no effect with mode pause; did you mean mode: pin?",
-    ),
-    "override without a mode": (
-        lambda d: _model(d).update(override={"by": "me"}),
-        "models[0].override.mode is missing: `shadow`: decide and show everything, publish nothing that acts. `pause`: "
-        "keep publishing the present number. `pin`: publish `replicas`, whatever bounds and demand say.",
-    ),
-    "end without a zone": (
-        lambda d: _model(d).update(override={"mode": "pause", "until": "2027-01-31T18:00:00"}),
-        "models[0].override.until must be a date and time with its zone, such as 2027-01-31T18:00:00Z, got "
-        "2027-01-31T18:00:00",
-    ),
     # performance
     "no law and no table": (
         lambda d: _variant(d).update(performance={"derate_ratio": 1}),
@@ -437,32 +326,9 @@ ALLOWED: dict[str, Spoil] = {
         _variant(d).update(min_replicas=2),
         d.update(limits=[{"name": "x", "namespaces": ["large"], "amount": 0}]),
     ),
-    "a cluster and nothing else": lambda d: d.update(discovery=CLUSTER, models=[]),
-    "a model whose variants the labels tell": lambda d: (
-        _clean(d),
-        _model(d).pop("variants"),
-        _model(d).update(min_replicas=0, max_replicas=3),
-    ),
-    "a variant whose accelerator the cluster tells": lambda d: _variant(_clean(d)).pop("accelerator"),
-    "a lower bound that more variants may fill": lambda d: (
-        _clean(d),
-        _model(d).update(min_replicas=5),
-        [v.update(max_replicas=2) for v in _model(d)["variants"]],
-    ),
-    "a class of a deployment that the labels may tell": lambda d: (
-        _clean(d),
-        d["service_classes"]["interactive"].update(source={"kind": "deployment", "value": "elsewhere"}),
-    ),
     "several classes with a default": lambda d: (
         _add_class(d).pop("service_classes"),
         d.update(default_service_class="interactive"),
-    ),
-    "any object that can be scaled": lambda d: _variant(_clean(d)).update(
-        workload={"api_version": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "x"}
-    ),
-    "the API in TLS for everybody": lambda d: d.update(listen={"external_metrics": {"authentication": "none"}}),
-    "an override until a moment": lambda d: _variant(d).update(
-        override={"mode": "pin", "replicas": 0, "by": "me", "until": "2027-01-31T18:00:00+01:00"}
     ),
     "an unknown limit": lambda d: d.update(limits=[{"name": "x", "amount": "unknown"}]),
 }
