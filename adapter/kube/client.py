@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -146,9 +146,17 @@ class KubeClient:
         await self.request("DELETE", resource.get_path(namespace, name))
 
     async def watch(
-        self, resource: Resource, namespace: str | None = None, *, query: Mapping[str, str] | None = None
-    ) -> AsyncIterator[Json]:
-        """Yield the events of a watch, ``{"type": ..., "object": ...}``, until the server ends it."""
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        on_open: Callable[[], None] | None = None,
+    ) -> AsyncGenerator[Json]:
+        """Yield the events of a watch, ``{"type": ..., "object": ...}``, until the server ends it.
+
+        `on_open` is called once the server has agreed, which may be long before the first event.
+        """
         path = resource.get_path(namespace)
         full = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": "300", **(query or {})}
         try:
@@ -157,6 +165,8 @@ class KubeClient:
             try:
                 if response.status != 200:
                     _raise_for_status("WATCH", path, response.status, await response.read())
+                if on_open is not None:
+                    on_open()
                 while line := await asyncio.wait_for(response.content.readline(), _SILENCE_S):
                     if line.strip():
                         yield _decode("WATCH", path, line)
