@@ -15,7 +15,7 @@ import asyncio
 import base64
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -25,75 +25,13 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from adapter.kube import resource as resources
 from adapter.kube.client import KubeClient
 from adapter.kube.resource import Resource
-from tests.builders.fake_kube_patches import Json, is_field_selected, is_selected
-from tests.builders.fake_kube_store import ApiFailure, Change, FakeKubeStore, Key, is_built_in
+from tests.builders.fake_kube_calls import BREAKING, HANGING, Call, Fault, ServedKinds
+from tests.builders.fake_kube_patches import Json
+from tests.builders.fake_kube_store import ApiFailure, FakeKubeStore, Key, is_built_in
+from tests.builders.fake_kube_watch import Watch, is_wanted
 
 ALL_RESOURCES = tuple(value for value in vars(resources).values() if isinstance(value, Resource))
-SCALABLE = frozenset("Deployment StatefulSet ReplicaSet LeaderWorkerSet".split())
 START_S = 1_000_000.0
-_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request, in the words of RBAC: ``subresource`` and ``name`` are "" where there is none."""
-
-    verb: str
-    group: str
-    plural: str
-    namespace: str | None
-    name: str
-    subresource: str
-    query: Mapping[str, str]
-    body: object
-
-
-@dataclass
-class Fault:
-    """Something wrong with the next `times` matching requests; None is for ever, or for any."""
-
-    code: int
-    verb: str | None
-    plural: str | None
-    message: str
-    reason: str
-    times: int | None
-
-    def takes(self, call: Call) -> bool:
-        """Return whether it befalls `call`, and count it."""
-        if self.times == 0 or self.verb not in (None, call.verb) or self.plural not in (None, call.plural):
-            return False
-        if self.times is not None:
-            self.times -= 1
-        return True
-
-
-@dataclass
-class _Watch:
-    resource: Resource
-    namespace: str | None
-    query: Mapping[str, str]
-    changes: asyncio.Queue[Json | None] = field(default_factory=asyncio.Queue)
-    transport: asyncio.Transport | None = None
-    is_silent: bool = False
-
-    def offer(self, event: Json | None) -> None:
-        if not self.is_silent:
-            self.changes.put_nowait(event)
-
-    def hear(self, change: Change) -> None:
-        if change.resource != self.resource:
-            return
-        is_in, was_in = self._sees(change.item), change.before is not None and self._sees(change.before)
-        if change.type == "DELETED" and was_in:
-            self.offer({"type": "DELETED", "object": change.item})
-        elif is_in and change.type != "DELETED":
-            self.offer({"type": "MODIFIED" if was_in else "ADDED", "object": change.item})
-        elif was_in:
-            self.offer({"type": "DELETED", "object": change.item})
-
-    def _sees(self, item: Json) -> bool:
-        return self.namespace in (None, item["metadata"].get("namespace")) and _is_wanted(item, self.query)
 
 
 @dataclass
@@ -101,16 +39,15 @@ class FakeKubeApi:
     """One cluster's API. `calls` lists every request on objects; `reviewers` answer reviews, by kind."""
 
     store: FakeKubeStore
-    resources: list[Resource]
+    kinds: ServedKinds
     calls: list[Call] = field(default_factory=list)
     reviewers: dict[str, Callable[[Json], Json]] = field(default_factory=dict)
     git_version: str = "v1.37.0"
     url: str = ""
     user: str = "system:serviceaccount:autoscaler:variant-autoscaler"
     expires_with_status: bool = False
-    _scalable: set[Resource] = field(default_factory=set)
     _faults: list[Fault] = field(default_factory=list)
-    _watches: list[_Watch] = field(default_factory=list)
+    _watches: list[Watch] = field(default_factory=list)
     _runner: web.AppRunner | None = None
 
     # --- What others do to the cluster ---------------------------------------------------------------------------
@@ -147,14 +84,14 @@ class FakeKubeApi:
 
     def install(self, resource: Resource, *, has_scale: bool = False) -> None:
         """Serve one more kind of object, as if its CRD had come."""
-        if resource not in self.resources:
-            self.resources.append(resource)
+        if resource not in self.kinds.resources:
+            self.kinds.resources.append(resource)
         if has_scale:
-            self._scalable.add(resource)
+            self.kinds.scalable.add(resource)
 
     def uninstall(self, resource: Resource) -> None:
         """Serve a kind no more; its watches end, its objects are gone."""
-        self.resources.remove(resource)
+        self.kinds.resources.remove(resource)
         for item in self.store.list(resource):
             self.store.delete(resource, (item["metadata"].get("namespace", ""), item["metadata"]["name"]))
         self.end_watches(resource)
@@ -183,7 +120,7 @@ class FakeKubeApi:
 
     def hang(self, *, verb: str | None = None, plural: str | None = None, times: int | None = None) -> None:
         """Take matching requests and never answer."""
-        self.fail(-1, verb=verb, plural=plural, times=times)
+        self.fail(HANGING, verb=verb, plural=plural, times=times)
 
     def deny(self, verb: str, plural: str) -> None:
         """Take a right away from whoever asks."""
@@ -257,9 +194,13 @@ class FakeKubeApi:
     # --- HTTP --------------------------------------------------------------------------------------------------------
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            if (document := self._discover(request.path.strip("/"))) is not None:
+            path = request.path.strip("/")
+            if path == "version":
+                major, minor = self.git_version.lstrip("v").split(".")[:2]
+                return web.json_response({"major": major, "minor": minor, "gitVersion": self.git_version})
+            if (document := self.kinds.discover(path)) is not None:
                 return web.json_response(document)
-            resource, call = await self._read(request)
+            resource, call = await self.kinds.read(request)
             self.calls.append(call)
             await self._befall(request, call)
             if call.verb == "watch":
@@ -273,77 +214,13 @@ class FakeKubeApi:
         for fault in list(self._faults):
             if not fault.takes(call):
                 continue
-            if fault.code == -1:
+            if fault.code == HANGING:
                 await asyncio.Event().wait()
-            if fault.code == 0:
+            if fault.code == BREAKING:
                 assert request.transport is not None
                 request.transport.abort()
                 await asyncio.Event().wait()
-            raise ApiFailure(fault.code, fault.message or self._describe_denial(call), fault.reason)
-
-    def _describe_denial(self, call: Call) -> str:
-        kind = f"{call.plural}/{call.subresource}" if call.subresource else call.plural
-        scope = f'in the namespace "{call.namespace}"' if call.namespace else "at the cluster scope"
-        who = f'User "{self.user}" cannot {call.verb} resource "{kind}" in API group "{call.group}" {scope}'
-        name = f' "{call.name}"' if call.name else ""
-        return f"{call.plural}{f'.{call.group}' if call.group else ''}{name} is forbidden: {who}"
-
-    def _discover(self, path: str) -> Json | None:
-        groups = sorted({resource.group for resource in self.resources if resource.group})
-        parts = path.split("/")
-        if path == "version":
-            major, minor = self.git_version.lstrip("v").split(".")[:2]
-            return {"major": major, "minor": minor, "gitVersion": self.git_version}
-        if path == "api":
-            return {"kind": "APIVersions", "versions": ["v1"]}
-        if path == "apis":
-            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [self._get_group(group) for group in groups]}
-        if parts[0] == "apis" and len(parts) == 2 and parts[1] in groups:
-            return {"kind": "APIGroup", "apiVersion": "v1", **self._get_group(parts[1])}
-        if (parts[0] == "apis" and len(parts) == 3) or (parts[0] == "api" and len(parts) == 2):
-            version = path.split("/", 1)[1]
-            found = [resource for resource in self.resources if resource.api_version == version]
-            if found:
-                rows = [row for resource in found for row in self._list_rows(resource)]
-                return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": rows}
-        return None
-
-    def _get_group(self, group: str) -> Json:
-        versions = sorted({resource.version for resource in self.resources if resource.group == group})
-        rows = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
-        return {"name": group, "versions": rows, "preferredVersion": rows[-1]}
-
-    def _list_rows(self, resource: Resource) -> Iterable[Json]:
-        row = {"singularName": resource.kind.lower(), "namespaced": resource.namespaced, "kind": resource.kind}
-        verbs = "create delete deletecollection get list patch update watch".split()
-        yield {"name": resource.plural, **row, "verbs": verbs}
-        if self._has_scale(resource):
-            scale = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
-            yield {"name": f"{resource.plural}/scale", **row, **scale, "verbs": ["get", "patch", "update"]}
-        yield {"name": f"{resource.plural}/status", **row, "verbs": ["get", "patch", "update"]}
-
-    def _has_scale(self, resource: Resource) -> bool:
-        return resource.kind in SCALABLE or resource in self._scalable
-
-    async def _read(self, request: web.Request) -> tuple[Resource, Call]:
-        parts = request.path.strip("/").split("/")
-        group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
-        namespace = None
-        if len(rest) >= 3 and rest[0] == "namespaces" and self._find(group, version, rest[2]):
-            namespace, rest = rest[1], rest[2:]
-        resource = self._find(group, version, rest[0]) if rest else None
-        if resource is None:
-            raise ApiFailure(404, "the server could not find the requested resource")
-        name, subresource = (*rest[1:], "", "")[:2]
-        verb = _VERBS[request.method]
-        if verb == "get" and not name:
-            verb = "watch" if request.query.get("watch") in ("true", "1") else "list"
-        body = json.loads(await request.read() or b"null")
-        return resource, Call(verb, group, rest[0], namespace, name, subresource, dict(request.query), body)
-
-    def _find(self, group: str, version: str, plural: str) -> Resource | None:
-        found = (one for one in self.resources if (one.group, one.version, one.plural) == (group, version, plural))
-        return next(found, None)
+            raise ApiFailure(fault.code, fault.message or call.describe_denial(self.user), fault.reason)
 
     def _do(self, resource: Resource, call: Call, content_type: str) -> tuple[int, Json]:
         key = (call.namespace or "", call.name)
@@ -376,7 +253,7 @@ class FakeKubeApi:
         return 201, self.store.create(resource, call.namespace, call.body, manager)
 
     def _list(self, resource: Resource, call: Call) -> Json:
-        items = [item for item in self.store.list(resource, call.namespace) if _is_wanted(item, call.query)]
+        items = [item for item in self.store.list(resource, call.namespace) if is_wanted(item, call.query)]
         about: Json = {"resourceVersion": str(self.store.version)}
         if token := call.query.get("continue"):
             after = json.loads(base64.urlsafe_b64decode(token))
@@ -397,7 +274,7 @@ class FakeKubeApi:
         }
 
     def _scale(self, resource: Resource, key: Key, call: Call, manager: str) -> Json:
-        if not self._has_scale(resource):
+        if not self.kinds.has_scale(resource):
             raise ApiFailure(404, "the server could not find the requested resource")
         before = _to_scale(self.store.get(resource, key))
         if call.verb == "get":
@@ -411,7 +288,7 @@ class FakeKubeApi:
         return _to_scale(self.store.patch(resource, key, patch, "merge", manager=manager))
 
     async def _watch(self, request: web.Request, resource: Resource, call: Call) -> web.StreamResponse:
-        watch = _Watch(resource, call.namespace, call.query, transport=request.transport)
+        watch = Watch(resource, call.namespace, call.query, transport=request.transport)
         error: Json | None = None
         try:
             past = self.store.since(resource, int(call.query.get("resourceVersion") or self.store.version))
@@ -429,7 +306,7 @@ class FakeKubeApi:
             if error is not None:
                 await response.write(json.dumps({"type": "ERROR", "object": error}).encode() + b"\n")
                 return response
-            while (event := await watch.changes.get()) is not None:
+            while (event := await watch.events.get()) is not None:
                 await response.write(json.dumps(event).encode() + b"\n")
         except ConnectionError:
             pass  # the watcher went away
@@ -437,13 +314,6 @@ class FakeKubeApi:
             self._watches.remove(watch)
             self.store.listeners.remove(watch.hear)
         return response
-
-
-def _is_wanted(item: Json, query: Mapping[str, str]) -> bool:
-    labels = item["metadata"].get("labels") or {}
-    return is_selected(labels, query.get("labelSelector", "")) and is_field_selected(
-        item, query.get("fieldSelector", "")
-    )
 
 
 def _get_key(item: Json) -> Key:
@@ -479,7 +349,7 @@ async def open_fake_kube_api(
 ) -> AsyncIterator[FakeKubeApi]:
     """Yield a running API that serves every kind of `adapter.kube.resource` but those in `without`."""
     served = [resource for resource in ALL_RESOURCES if resource not in set(without)]
-    api = FakeKubeApi(FakeKubeStore(now_s), served)
+    api = FakeKubeApi(FakeKubeStore(now_s), ServedKinds(served))
     await api.start()
     try:
         yield api
