@@ -60,11 +60,16 @@ async def test_a_quota_of_accelerators_keeps_the_pods_beyond_it_away(cluster: Cl
         RESOURCE_QUOTAS, namespace, "accelerators", lambda it: it["status"].get("used"), what="the quota is counted"
     )
     await cluster.create(DEPLOYMENTS, namespace, make_deployment("model", replicas=3, accelerators=1))
-    found = await cluster.wait_for(
-        DEPLOYMENTS, namespace, "model", lambda it: _get_condition(it, "ReplicaFailure"), what="a pod was refused"
+    await cluster.wait_for(
+        DEPLOYMENTS,
+        namespace,
+        "model",
+        lambda it: (
+            it["status"].get("replicas") == 2
+            and "exceeded quota" in _get_condition(it, "ReplicaFailure").get("message", "")
+        ),
+        what="two pods are there and the third is refused",
     )
-    assert found["status"]["replicas"] == 2
-    assert "exceeded quota" in _get_condition(found, "ReplicaFailure")["message"]
 
 
 async def test_tolerance_and_zero_are_kept_refused_or_dropped_as_the_version_says(cluster: Cluster) -> None:

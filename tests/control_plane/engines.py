@@ -1,0 +1,25 @@
+"""What runs in the pods of a fake node: simulated engines behind real HTTP servers. It chooses none by itself."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from adapter.clock import Clock
+from adapter.demo.engine_server import EngineServer, EngineSettings
+from adapter.kube.client import Json
+from tests.control_plane.pod_life import MakeServer
+
+
+def run_engines(clock: Clock, choose: Callable[[Json], EngineSettings | None]) -> MakeServer:
+    """Return what makes the engine of a pod: as `choose` says, with noise of its own; nothing where it says None."""
+
+    def make(pod: Json, host: str, port: int, ready_s: float) -> EngineServer | None:
+        settings = choose(pod)
+        if settings is None:
+            return None
+        seeded = replace(settings, seed=zlib.crc32(pod["metadata"]["name"].encode()))
+        return EngineServer(seeded, clock, host, port, ready_s=ready_s)
+
+    return make
