@@ -1,0 +1,18 @@
+"""Who sets the replicas of a workload, whether by our number and how exactly; plain objects in, facts out. No I/O."""
+
+from adapter.kube.followers.bounds import can_wake_by_hpa, find_bounds, goes_to_zero_by_patch
+from adapter.kube.followers.judging import FollowingVerdict, find_plan_obstacles, judge_following
+from adapter.kube.followers.obstacles import BRIDGEABLE, ObstacleCode
+from adapter.kube.followers.reading import read_followers
+
+__all__ = [
+    "BRIDGEABLE",
+    "FollowingVerdict",
+    "ObstacleCode",
+    "can_wake_by_hpa",
+    "find_bounds",
+    "find_plan_obstacles",
+    "goes_to_zero_by_patch",
+    "judge_following",
+    "read_followers",
+]
