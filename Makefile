@@ -16,10 +16,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run demo test test-quick test-engine bench lint types format pytest pytest-quick lock clean no-python
+.PHONY: help run demo demo-cluster test test-quick test-control-plane control-plane test-engine bench lint types format pytest pytest-quick lock clean no-python
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="..." is handed on, such as: make run ARGS="--for 2m --speed 2"'
 
 run: $(ENVIRONMENT) ## an embedded fleet and the autoscaler against it, with a live table; ends with Ctrl-C or --for
@@ -27,9 +27,18 @@ run: $(ENVIRONMENT) ## an embedded fleet and the autoscaler against it, with a l
 
 demo: run ## the same as run; ARGS=--help lists what it can play
 
+demo-cluster: $(ENVIRONMENT) ## the same against a real Kubernetes control plane, with kubectl lines to try (ARGS=--help)
+	@$(BIN)/python -m tests.control_plane.demo_cluster $(ARGS)
+
 test: lint types pytest ## everything that must pass
 
 test-quick: lint types pytest-quick ## the same without the slow tests, under 5 minutes on two cores
+
+test-control-plane: $(ENVIRONMENT) ## against a real etcd, kube-apiserver and kube-controller-manager (K8S_VERSION=1.37.0)
+	$(BIN)/python -m pytest tests/control_plane $(ARGS)
+
+control-plane: $(ENVIRONMENT) ## build that control plane and nothing else: once, 6 to 10 minutes (ARGS="1.37.0 1.34.4")
+	@$(BIN)/python -m tests.control_plane.build $(ARGS)
 
 test-engine: $(ENVIRONMENT) ## against a real vLLM on CPU (opt-in: downloads and installs about 6 GB)
 	$(BIN)/python tests/engine/run.py $(ARGS)

@@ -60,6 +60,7 @@ class FakeKubelet:
         self._lives: dict[str, PodLife] = {}
         self._refused: dict[str, str] = {}
         self._numbers = itertools.count(1)
+        self._lock = asyncio.Lock()  # a node is not taken away while pods are bound to it
 
     @property
     def lives(self) -> tuple[PodLife, ...]:
@@ -82,10 +83,11 @@ class FakeKubelet:
 
     async def remove_node(self, name: str) -> None:
         """Take a node away, with all pods on it."""
-        await self._client.delete(NODES, None, name)
-        for pod in (await self._client.list(PODS))["items"]:
-            if pod["spec"].get("nodeName") == name:
-                await self._drop(pod)
+        async with self._lock:
+            await self._client.delete(NODES, None, name)
+            for pod in (await self._client.list(PODS))["items"]:
+                if pod["spec"].get("nodeName") == name:
+                    await self._drop(pod)
 
     async def evict(self, namespace: str, name: str) -> None:
         """Fail one pod as a node short of resources does."""
@@ -96,7 +98,8 @@ class FakeKubelet:
         """Look after all pods, for ever; while the API server is away everything stays as it is."""
         while True:
             with suppress(Unreachable):
-                await self.step()
+                async with self._lock:
+                    await self.step()
             await asyncio.sleep(_LOOK_EVERY_WALL_S)
 
     async def step(self) -> None:
@@ -177,7 +180,7 @@ class FakeKubelet:
             self._lives[uid].leave(float(metadata.get("deletionGracePeriodSeconds", 0)))
 
     async def _drop(self, pod: Json) -> None:
-        life = self._lives.pop(pod["metadata"]["uid"], None)
+        life = self._lives.get(pod["metadata"]["uid"])
         if life is not None:
             await life.close()
         path = PODS.get_path(pod["metadata"]["namespace"], pod["metadata"]["name"])

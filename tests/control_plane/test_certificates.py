@@ -57,8 +57,8 @@ async def test_another_name_another_authority_and_yesterday_are_refused(tmp_path
         await shake_hands(made.api_server, user, ca, ca, "elsewhere.svc")
     with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
         await shake_hands(other.sign_server(["localhost"]), user, ca, ca, "localhost")
+    expired = made.authority.sign_server(["localhost"], life=-timedelta(minutes=1))
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
-        expired = made.authority.sign_server(["localhost"], life=-timedelta(minutes=1))
         await shake_hands(expired, user, ca, ca, "localhost")
 
 

@@ -36,14 +36,17 @@ def test_it_starts_is_killed_and_starts_again(tmp_path: Path) -> None:
     process.start()
     process.wait_until_ready()
     first = process.pid
+    assert first is not None
     process.start()
     assert process.pid == first
     process.kill()
-    assert not process.is_running
+    assert has_ended(first)
     process.start()
-    assert process.pid not in (None, first)
+    second = process.pid
+    assert second is not None
     process.stop()
-    assert process.pid is None
+    assert has_ended(second)
+    assert not process.is_running
     process.kill()
 
 
