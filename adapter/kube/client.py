@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes_asyncio.config import ConfigException, kube_config, load_incluster_config, load_kube_config
 
 from adapter import __version__
 from adapter.errors import Conflict, Denied, Expired, NotFound, Refused, Unreachable
@@ -26,6 +27,8 @@ Json: TypeAlias = dict[str, Any]
 FIELD_MANAGER = "variant-autoscaler"
 REQUEST_S = 10.0
 """Longest time for one answer [s], watches excepted."""
+
+_YamlError = kube_config.yaml.YAMLError  # type: ignore[attr-defined]  # the library lets its reader's errors through
 
 _SILENCE_S = 330.0
 """A watch ends by itself after five minutes; one that is silent for longer is dead [s]."""
@@ -174,7 +177,7 @@ class KubeClient:
                 response.close()
         except TimeoutError as cause:
             raise Unreachable(f"WATCH {path}: silent") from cause
-        except (aiohttp.ClientError, OSError) as cause:
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as cause:  # the latter: endless lines
             raise Unreachable(f"WATCH {path}: {type(cause).__name__}: {cause}") from cause
 
     async def _call(
@@ -209,7 +212,7 @@ async def open_kube_client(kubeconfig: Path | None = None, context: str | None =
     configuration = Configuration()
     try:
         await _load(configuration, kubeconfig, context)
-    except (ConfigException, OSError, ValueError, KeyError, TypeError) as cause:
+    except (ConfigException, _YamlError, OSError, ValueError, KeyError, TypeError) as cause:
         raise Refused(f"no Kubernetes cluster to talk to: {cause}") from cause
     async with ApiClient(configuration) as api:
         api.user_agent = f"variant-autoscaler/{__version__}"
