@@ -1,13 +1,10 @@
-"""The HTTP face of the external metrics API. Every answer comes from memory; nothing is decided or computed here.
-
-Authentication and authorization will stand in `build_external_metrics_app` as further middlewares, before the handlers.
-"""
+"""The HTTP face of the external metrics API. Every answer comes from memory; nothing is decided or computed here."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -16,13 +13,17 @@ from aiohttp.typedefs import Middleware
 
 from adapter.clock import Clock
 from adapter.errors import BadDocument
-from adapter.external_metrics import wire
-from adapter.external_metrics.lookup import LookupFailed, find_series, get_labels
+from adapter.external_metrics import openapi, wire
+from adapter.external_metrics.answers import StatusError, render_json
+from adapter.external_metrics.lookup import find_series, get_labels
+from adapter.external_metrics.middlewares import limit_time, render_errors
 from adapter.external_metrics.negotiation import Representation, choose_representation
 from adapter.external_metrics.selector import parse_selector
-from adapter.store import DecisionStore
+from adapter.store import DecisionStore, Series
+from optimizer.domain import OverrideMode
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Check = Callable[[], str | None]
+"""Returns what is missing for being ready, None when nothing is."""
 
 KEEPALIVE_S = 120.0  # longer than the 90 s for which Go clients keep idle connections
 _GROUP_PATH = f"/apis/{wire.GROUP}"
@@ -34,6 +35,7 @@ def build_external_metrics_app(
     clock: Clock,
     max_decision_age_s: float,
     middlewares: Sequence[Middleware] = (),
+    checks: Sequence[Check] = (),
 ) -> web.Application:
     """Return the application.
 
@@ -46,15 +48,19 @@ def build_external_metrics_app(
     max_decision_age_s
         Age beyond which a decision is no longer given out (503) [s].
     middlewares
-        Run before the handlers, outermost first, made by `aiohttp.web.middleware`: the place of authentication and
-        authorization.
+        Run before the handlers, outermost first, made by `aiohttp.web.middleware`: the place of `build_guard`. Without
+        any, everybody may read everything.
+    checks
+        What else has to be there before ``/readyz`` says ok.
     """
-    api = _ExternalMetrics(store, clock, max_decision_age_s)
-    app = web.Application(middlewares=[_render_errors, *middlewares])
+    api = _ExternalMetrics(store, clock, max_decision_age_s, tuple(checks))
+    app = web.Application(middlewares=[render_errors, *middlewares, limit_time()])
     app.router.add_get("/apis", api.get_groups, allow_head=False)
     app.router.add_get(_GROUP_PATH, api.get_group, allow_head=False)
     app.router.add_get(_VERSION_PATH, api.get_resources, allow_head=False)
     app.router.add_get(f"{_VERSION_PATH}/namespaces/{{namespace}}/{{metric}}", api.get_metric, allow_head=False)
+    app.router.add_get("/openapi/v3", api.get_openapi_index, allow_head=False)
+    app.router.add_get(openapi.PATH, api.get_openapi, allow_head=False)
     app.router.add_get("/livez", api.get_livez, allow_head=False)
     app.router.add_get("/readyz", api.get_readyz, allow_head=False)
     return app
@@ -67,14 +73,15 @@ class _ExternalMetrics:
     store: DecisionStore
     clock: Clock
     max_decision_age_s: float
+    checks: tuple[Check, ...]
 
     async def get_groups(self, request: web.Request) -> web.Response:
         """Answer ``/apis``: the group list, or aggregated discovery with its ETag."""
         chosen = choose_representation(_get_accept(request), discovery=True)
-        if chosen is Representation.JSON:
-            return _to_response(wire.API_GROUP_LIST, headers={"Vary": "Accept"})
         if chosen is None:
-            return _not_acceptable()
+            raise _not_acceptable()
+        if chosen is Representation.JSON:
+            return render_json(wire.API_GROUP_LIST, headers={"Vary": "Accept"})
         body = json.dumps(wire.to_aggregated_discovery(chosen.value), separators=(",", ":")).encode()
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
         headers = {"ETag": etag, "Vary": "Accept", "Cache-Control": "no-cache, private"}
@@ -91,42 +98,62 @@ class _ExternalMetrics:
         """Answer the version path, which is also the availability check."""
         return _negotiated(request, wire.API_RESOURCE_LIST)
 
+    async def get_openapi_index(self, _request: web.Request) -> web.Response:
+        """Answer where our OpenAPI document is."""
+        return render_json(openapi.INDEX)
+
+    async def get_openapi(self, request: web.Request) -> web.Response:
+        """Answer our OpenAPI document."""
+        return _negotiated(request, openapi.DOCUMENT)
+
     async def get_metric(self, request: web.Request) -> web.Response:
         """Answer the one metric value that HPA asks for."""
         if choose_representation(_get_accept(request)) is None:
-            return _not_acceptable()
+            raise _not_acceptable()
         if request.query.get("watch", "").lower() in ("true", "1"):
-            return _fail(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", "watch is not supported", {"Allow": "GET"})
+            raise StatusError(HTTPStatus.METHOD_NOT_ALLOWED, "watch is not supported", {"Allow": "GET"})
         if request.query.get("fieldSelector"):
-            return _fail(HTTPStatus.BAD_REQUEST, "BadRequest", "fieldSelector is not supported; use labelSelector")
+            raise StatusError(HTTPStatus.BAD_REQUEST, "fieldSelector is not supported; use labelSelector")
         metric = request.match_info["metric"]
         try:
             selector = parse_selector(request.query.get("labelSelector", ""))
-            series = find_series(self.store.get(), request.match_info["namespace"], metric, selector)
         except BadDocument as problem:
-            return _fail(HTTPStatus.BAD_REQUEST, "BadRequest", str(problem))
-        except LookupFailed as failure:
-            return _fail(failure.code, failure.reason, str(failure))
-        age_s = self.clock.now_s() - series.decided_at_s
+            raise StatusError(HTTPStatus.BAD_REQUEST, str(problem)) from problem
+        series = find_series(self.store.get(), request.match_info["namespace"], metric, selector)
+        self._check_may_act(series)
+        item = wire.to_metric_item(metric, get_labels(series), series.decided_at_s, str(series.replicas))
+        return render_json(wire.to_metric_list([item]))
+
+    def _check_may_act(self, series: Series) -> None:
+        """Refuse a number that nobody should act on: decided too long ago, or in shadow."""
+        now_s, override = self.clock.now_s(), series.variant.override
+        age_s = now_s - series.decided_at_s
         if age_s > self.max_decision_age_s:
-            return _fail(
+            raise StatusError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
                 f"the decision about {series.workload.name!r} is {age_s:.0f} s old, "
                 f"the limit is {self.max_decision_age_s:.0f} s: {series.variant.reason}",
             )
-        item = wire.to_metric_item(metric, get_labels(series), series.decided_at_s, str(series.replicas))
-        return _to_response(wire.to_metric_list([item]))
+        if override is not None and override.mode is OverrideMode.SHADOW and override.is_in_force(now_s):
+            signed = f", by {override.by}" if override.by else ""
+            raise StatusError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{series.workload.name!r} is in shadow ({override.source}{signed}): "
+                "what is decided about it is shown on the pages, and given to nobody to act on",
+            )
 
     async def get_livez(self, _request: web.Request) -> web.Response:
         """Answer that the process is alive."""
         return web.Response(text="ok")
 
     async def get_readyz(self, _request: web.Request) -> web.Response:
-        """Answer whether one pass has finished, with whatever outcome."""
-        if self.store.get().passes:
+        """Answer whether one pass has finished, with whatever outcome, and everything else is there."""
+        missing = [what for check in self.checks if (what := check()) is not None]
+        if not self.store.get().passes:
+            missing.append("no pass finished yet")
+        if not missing:
             return web.Response(text="ok")
-        return web.Response(text="no pass finished yet", status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return web.Response(text="\n".join(missing), status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _get_accept(request: web.Request) -> str | None:
@@ -135,34 +162,10 @@ def _get_accept(request: web.Request) -> str | None:
 
 
 def _negotiated(request: web.Request, body: wire.Json) -> web.Response:
-    return _not_acceptable() if choose_representation(_get_accept(request)) is None else _to_response(body)
+    if choose_representation(_get_accept(request)) is None:
+        raise _not_acceptable()
+    return render_json(body)
 
 
-def _not_acceptable() -> web.Response:
-    return _fail(HTTPStatus.NOT_ACCEPTABLE, "NotAcceptable", "only application/json is served")
-
-
-def _fail(code: HTTPStatus, reason: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    return _to_response(wire.to_status(code, reason, message), code, headers)
-
-
-def _to_response(
-    body: wire.Json, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
-) -> web.Response:
-    return web.Response(
-        body=json.dumps(body, separators=(",", ":")).encode(),
-        status=status,
-        headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private", **(headers or {})},
-    )
-
-
-@web.middleware
-async def _render_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn the router's own refusals into Status objects, which clients can read."""
-    try:
-        return await handler(request)
-    except web.HTTPNotFound:
-        return _fail(HTTPStatus.NOT_FOUND, "NotFound", f"the server has no path {request.path}")
-    except web.HTTPMethodNotAllowed:
-        message = f"{request.method} is not allowed here"
-        return _fail(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", message, {"Allow": "GET"})
+def _not_acceptable() -> StatusError:
+    return StatusError(HTTPStatus.NOT_ACCEPTABLE, "only application/json is served")

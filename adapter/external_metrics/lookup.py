@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from adapter.external_metrics.answers import StatusError
 from adapter.external_metrics.selector import LabelSelector
 from adapter.external_metrics.wire import METRIC
 from adapter.store import Publication, Series
 from optimizer.domain import WorkloadRef
-
-
-class LookupFailed(Exception):
-    """No single number can be given; carries what the caller of the API is told."""
-
-    def __init__(self, code: HTTPStatus, reason: str, message: str) -> None:
-        self.code, self.reason = code, reason
-        super().__init__(message)
 
 
 def get_labels(series: Series) -> dict[str, str]:
@@ -36,7 +29,7 @@ def find_series(publication: Publication, namespace: str, metric: str, selector:
 
     Raises
     ------
-    LookupFailed
+    StatusError
         404 when there is none, 400 when there are several, 503 when the workload is known but undecided.
     """
     deployment = _parse_metric(metric)
@@ -48,15 +41,14 @@ def find_series(publication: Publication, namespace: str, metric: str, selector:
     if len(found) == 1:
         return found[0]
     if found:
-        raise LookupFailed(HTTPStatus.BAD_REQUEST, "BadRequest", _explain_ambiguity(metric, namespace, found))
+        raise StatusError(HTTPStatus.BAD_REQUEST, _explain_ambiguity(metric, namespace, found))
     for workload in publication.undecided:
         if workload.namespace == namespace and _is_meant(workload, deployment, selector):
-            raise LookupFailed(
+            raise StatusError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
                 f"no decision yet about {workload.kind} {workload.name!r} in namespace {namespace}",
             )
-    raise LookupFailed(HTTPStatus.NOT_FOUND, "NotFound", _explain_absence(metric, namespace, publication))
+    raise StatusError(HTTPStatus.NOT_FOUND, _explain_absence(metric, namespace, publication))
 
 
 def _parse_metric(metric: str) -> str | None:
@@ -66,9 +58,7 @@ def _parse_metric(metric: str) -> str | None:
     prefix, _, deployment = metric.partition(".")
     if prefix == METRIC and deployment:
         return deployment.lower()
-    raise LookupFailed(
-        HTTPStatus.NOT_FOUND, "NotFound", f"no metric {metric!r}; known: {METRIC}, {METRIC}.<deployment>"
-    )
+    raise StatusError(HTTPStatus.NOT_FOUND, f"no metric {metric!r}; known: {METRIC}, {METRIC}.<deployment>")
 
 
 def _is_meant(workload: WorkloadRef, deployment: str | None, selector: LabelSelector) -> bool:

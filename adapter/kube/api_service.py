@@ -1,0 +1,265 @@
+"""Whose the external metrics API of this cluster is: ours is kept in order, somebody else's is never touched.
+
+The name of the object follows from group and version, so a cluster has one owner of it. It serves nothing itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from adapter.clock import Clock
+from adapter.errors import AdapterError, Conflict, NotFound
+from adapter.kube.client import Json, KubeClient
+from adapter.kube.resource import API_SERVICES, SERVICES
+from adapter.telemetry import log_event
+
+NAME = "v1beta1.external.metrics.k8s.io"
+POLL_S = 10.0
+
+_GONE_S = 20.0
+"""What was there and is gone is made again after this long [s]: an uninstall takes our Service, and us, away first."""
+
+
+class Ownership(StrEnum):
+    """Who has the API."""
+
+    UNKNOWN = "Unknown"  # not looked yet, or may not look
+    ABSENT = "Absent"
+    OURS = "Ours"
+    FOREIGN = "Foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServiceState:
+    """What was seen at the last look.
+
+    Attributes
+    ----------
+    ownership
+        Who has the API.
+    owner
+        ``namespace/name`` of the Service it leads to, "" when there is none.
+    ca_bundle
+        The authorities by which API servers verify that Service [PEM], None when it names none.
+    is_trusted
+        Whether those are the authorities we want there; None when we want none in particular, or it is not ours.
+    is_available
+        Condition ``Available``, None when it says nothing.
+    message
+        Why it is not available, or why nothing can be said or done.
+    """
+
+    ownership: Ownership = Ownership.UNKNOWN
+    owner: str = ""
+    ca_bundle: bytes | None = None
+    is_trusted: bool | None = None
+    is_available: bool | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServiceOptions:
+    """What ours looks like.
+
+    Attributes
+    ----------
+    namespace, service, port
+        The Service in front of our replicas.
+    manage
+        Whether we may write: make it where there is none, and keep its authorities up to date where it is ours.
+    names_authorities
+        Whether it has to name authorities of our making; then none is made before they are known.
+    poll_s
+        How often to look [s].
+    """
+
+    namespace: str
+    service: str
+    port: int = 443
+    manage: bool = True
+    names_authorities: bool = False
+    poll_s: float = POLL_S
+
+    @property
+    def owner(self) -> str:
+        """``namespace/name`` of our Service."""
+        return f"{self.namespace}/{self.service}"
+
+
+class ApiServiceKeeper:
+    """Looks at the APIService again and again, and writes to it where it is ours.
+
+    Our account needs ``get`` and ``patch`` on this APIService, ``create`` on apiservices, ``get`` on our Service.
+
+    Parameters
+    ----------
+    get_ca_bundle
+        Tells the authorities [PEM] by which callers should verify us, None when somebody else sees to that.
+    is_leader
+        Whether this replica writes; all of them look.
+    on_change
+        Called with the state whenever it changes, for metrics and conditions; must not raise.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        clock: Clock,
+        options: ApiServiceOptions,
+        *,
+        get_ca_bundle: Callable[[], bytes | None] = lambda: None,
+        is_leader: Callable[[], bool] = lambda: True,
+        on_change: Callable[[ApiServiceState], None] = lambda _state: None,
+    ) -> None:
+        self._client, self._clock, self._options = client, clock, options
+        self._get_ca_bundle, self._is_leader, self._on_change = get_ca_bundle, is_leader, on_change
+        self._absent_since_s: float | None = None
+        self._was_there = False
+        self._failure = ""
+        self.state = ApiServiceState()
+
+    async def run(self) -> None:
+        """Look, and write where that is ours to do, until cancelled; no failure ends it."""
+        while True:
+            await self.look()
+            await self._clock.sleep(self._options.poll_s)
+
+    async def look(self) -> ApiServiceState:
+        """Look once, write what is due, and return what was seen then."""
+        failure, seen = "", self.state
+        try:
+            found = await self._find()
+            seen = self._read(found)
+            if self._options.manage and self._is_leader():
+                seen = self._read(await self._keep(found, seen))
+        except Conflict:
+            pass  # somebody was faster: the next look shows what became of it
+        except AdapterError as cause:
+            failure = str(cause)
+        if failure and failure != self._failure:
+            log_event("api_service_failed", level="warning", name=NAME, why=failure)
+        self._failure = failure
+        self._tell(replace(seen, message=failure or seen.message))
+        return self.state
+
+    def _read(self, found: Json | None) -> ApiServiceState:
+        return read_api_service(found, self._options.owner, self._get_ca_bundle())
+
+    async def _find(self) -> Json | None:
+        try:
+            found = await self._client.get(API_SERVICES, None, NAME)
+        except NotFound:
+            if self._absent_since_s is None:
+                self._absent_since_s = self._clock.now_s()
+            return None
+        self._absent_since_s, self._was_there = None, True
+        return found
+
+    async def _keep(self, found: Json | None, seen: ApiServiceState) -> Json | None:
+        """Return the object after writing what is due: nothing at all where it is somebody else's."""
+        wanted = self._get_ca_bundle()
+        if found is None:
+            is_early = wanted is None and self._options.names_authorities
+            return await self._create(wanted) if not is_early and await self._may_create() else None
+        if seen.ownership is not Ownership.OURS or seen.is_trusted is not False or wanted is None:
+            return found
+        patch = {
+            "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},  # as long as it still is ours
+            "spec": {"caBundle": base64.b64encode(wanted).decode(), "insecureSkipTLSVerify": None},
+        }
+        patched = await self._client.patch(API_SERVICES, None, NAME, patch)
+        log_event("api_service_trusts", name=NAME, authorities=wanted.count(b"-----BEGIN CERTIFICATE-----"))
+        return patched
+
+    async def _may_create(self) -> bool:
+        """Whether there should be one: not while an uninstall takes things away one by one."""
+        absent_s = 0.0 if self._absent_since_s is None else self._clock.now_s() - self._absent_since_s
+        if self._was_there and absent_s < _GONE_S:
+            return False
+        try:
+            service = await self._client.get(SERVICES, self._options.namespace, self._options.service)
+        except NotFound:
+            return False
+        return not service["metadata"].get("deletionTimestamp")
+
+    async def _create(self, ca_bundle: bytes | None) -> Json:
+        group_version = {"group": "external.metrics.k8s.io", "version": "v1beta1"}
+        service = {"namespace": self._options.namespace, "name": self._options.service, "port": self._options.port}
+        spec: Json = {**group_version, "groupPriorityMinimum": 100, "versionPriority": 100, "service": service}
+        if ca_bundle is not None:
+            spec["caBundle"] = base64.b64encode(ca_bundle).decode()
+        labels = {"app.kubernetes.io/managed-by": "variant-autoscaler"}
+        body = {
+            "apiVersion": API_SERVICES.api_version,
+            "kind": API_SERVICES.kind,
+            "metadata": {"name": NAME, "labels": labels},
+            "spec": spec,
+        }
+        created = await self._client.create(API_SERVICES, None, body)
+        log_event("api_service_created", name=NAME, service=self._options.owner)
+        return created
+
+    def _tell(self, state: ApiServiceState) -> None:
+        if state == self.state:
+            return
+        before, self.state = self.state, state
+        if state.ownership is not before.ownership or state.owner != before.owner:
+            is_foreign = state.ownership is Ownership.FOREIGN
+            log_event(
+                "api_service_ownership",
+                level="error" if is_foreign else "info",
+                name=NAME,
+                ownership=state.ownership.value,
+                owner=state.owner,
+                meaning="our numbers reach nobody through it; it is left alone, and pages go on" if is_foreign else "",
+            )
+        self._on_change(state)
+
+
+def read_api_service(found: Json | None, owner: str, ca_bundle: bytes | None = None) -> ApiServiceState:
+    """Return what the APIService `found` (None where there is none) tells to the Service `owner` (``namespace/name``).
+
+    Parameters
+    ----------
+    ca_bundle
+        The authorities it should name [PEM]; None when any will do.
+    """
+    if found is None:
+        return ApiServiceState(Ownership.ABSENT)
+    spec = found.get("spec") or {}
+    service = spec.get("service")
+    leads_to = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else ""
+    bundle = _decode(spec.get("caBundle"))
+    is_ours = leads_to == owner
+    is_available, message = _read_condition(found)
+    return ApiServiceState(
+        ownership=Ownership.OURS if is_ours else Ownership.FOREIGN,
+        owner=leads_to or "the API server itself",
+        ca_bundle=bundle,
+        is_trusted=bundle == ca_bundle if is_ours and ca_bundle is not None else None,
+        is_available=is_available,
+        message=message,
+    )
+
+
+def _read_condition(found: Json) -> tuple[bool | None, str]:
+    for condition in (found.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "Available":
+            status = {"True": True, "False": False}.get(str(condition.get("status")))
+            said = f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
+            return status, "" if status else said
+    return None, ""
+
+
+def _decode(text: object) -> bytes | None:
+    """Return the authorities, None for none; what cannot be read is not what anybody wants, hence b""."""
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        return base64.b64decode(text)
+    except (binascii.Error, ValueError):
+        return b""
