@@ -1,0 +1,86 @@
+{{/* Rights in namespaces with workloads: of a ClusterRole, or of one Role per namespace. Each line is there for a value. */}}
+{{- define "variant-autoscaler.workloadRules" -}}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, replicasets]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [pods{{ if .Values.limits.quotas }}, resourcequotas{{ end }}]
+  verbs: [get, list, watch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch]
+{{- if .Values.discover.leaderWorkerSets }}
+- apiGroups: [leaderworkerset.x-k8s.io]
+  resources: [leaderworkersets]
+  verbs: [get, list, watch]
+{{- end }}
+{{- if .Values.discover.scaledObjects }}
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, list, watch]
+{{- end }}
+{{- if .Values.discover.podAutoscalers }}
+- apiGroups: [autoscaling.aibrix.ai]
+  resources: [podautoscalers]
+  verbs: [get, list, watch]
+{{- end }}
+{{- range .Values.discover.otherKinds }}
+- apiGroups: [{{ .group }}]
+  resources: [{{ .resource }}, {{ .resource }}/scale]
+  verbs: [get, list, watch]
+{{- end }}
+- apiGroups: [variant-autoscaler.io]
+  resources: [variantdecisions]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [variant-autoscaler.io]
+  resources: [variantdecisions/status]
+  verbs: [patch]
+{{- if .Values.events }}
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+{{- if .Values.actuation.podDeletionCost }}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [patch]
+{{- end }}
+{{- if or .Values.actuation.scale .Values.actuation.patchZero .Values.actuation.bridgeTolerance }}
+- apiGroups: [apps]
+  resources: [deployments/scale, statefulsets/scale]
+  verbs: [get, patch]
+{{- if .Values.discover.leaderWorkerSets }}
+- apiGroups: [leaderworkerset.x-k8s.io]
+  resources: [leaderworkersets/scale]
+  verbs: [get, patch]
+{{- end }}
+{{- range .Values.discover.otherKinds }}
+- apiGroups: [{{ .group }}]
+  resources: [{{ .resource }}/scale]
+  verbs: [patch]
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Rights in our own namespace. */}}
+{{- define "variant-autoscaler.ownRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "variant-autoscaler.name" . }}]
+  verbs: [get, update]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, update, patch, delete]
+{{- if and .Values.apiService.create (eq .Values.certificates.kind "selfSigned") }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "variant-autoscaler.certificateSecret" . }}]
+  verbs: [get, update]
+{{- end }}
+{{- end }}
