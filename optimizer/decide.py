@@ -5,17 +5,34 @@ propose   what its policy wants: capacity, or counts            (optimizer.polic
 allocate  the cheapest plan for all of them, within limits      (optimizer.solver)
 step      as much of it as may be published now                 (optimizer.stabilization)
 explain   every number with its reason
+
+What a person decided instead is given to all of them. Where something is in shadow, the last three are done twice:
+once with it standing where others keep it, which is published, and once with it moving, which is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from optimizer.deciding import Settled, allocate, ask_policy, explain, see_model, take_steps
+from optimizer.deciding import (
+    Settled,
+    Wish,
+    allocate,
+    ask_policy,
+    explain,
+    is_all_shadow,
+    move_shadow,
+    see_model,
+    show_shadows,
+    take_steps,
+)
 from optimizer.domain import FleetSnapshot, ModelDecision, Settings
 from optimizer.policy import BUILT_IN_POLICIES, Policy
 from optimizer.state import FleetState, ModelState, State
+
+_Told: TypeAlias = tuple[Settled, ModelDecision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +80,26 @@ def decide(
     sights = (see_model(model, state.models.get(model.key), snapshot, now_s, settings) for model in settings.models)
     known = [sight for sight in sights if sight.view.variants]
     wishes = tuple(ask_policy(sight, policies, now_s, settings) for sight in known)
-    courses = allocate(wishes, settings, now_s)
-    settled = take_steps(courses, settings.limits)
-    decisions = tuple(explain(entry, settings.limits, now_s) for entry in settled)
-    models = {entry.key: _remember(part, entry) for part, entry in zip(settled, decisions, strict=True)}
-    return Outcome(decisions, State(models, FleetState(decided_at_s=now_s)))
+    settled = _settle(wishes, settings, now_s)
+    if any(wish.sight.overriding.shadows for wish in wishes):
+        imagined = _settle(tuple(move_shadow(wish) for wish in wishes), settings, now_s)
+        settled = tuple(_show(*pair) for pair in zip(settled, imagined, strict=True))
+    models = {decision.key: _remember(part, decision) for part, decision in settled}
+    return Outcome(tuple(decision for _, decision in settled), State(models, FleetState(decided_at_s=now_s)))
+
+
+def _settle(wishes: tuple[Wish, ...], settings: Settings, now_s: float) -> tuple[_Told, ...]:
+    """Return what becomes of every wish, with its explanation."""
+    settled = take_steps(allocate(wishes, settings, now_s), settings.limits)
+    published = {step.key: step.replicas for entry in settled for step in entry.steps}
+    return tuple((entry, explain(entry, settings.limits, published, now_s)) for entry in settled)
+
+
+def _show(real: _Told, imagined: _Told) -> _Told:
+    """Return what one LLM is decided to, with what is in shadow as it would be."""
+    if is_all_shadow(real[0].course.wish):
+        return imagined
+    return real[0], show_shadows(real[1], imagined[1])
 
 
 def _remember(settled: Settled, decision: ModelDecision) -> ModelState:

@@ -6,10 +6,12 @@ changes the composition is thought over twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from optimizer.deciding.course import Course
 from optimizer.deciding.leaning import lean
+from optimizer.deciding.limiting import admit_minima, find_caps
 from optimizer.deciding.proposing import Wish
 from optimizer.deciding.second_thoughts import (
     SecondThought,
@@ -19,7 +21,7 @@ from optimizer.deciding.second_thoughts import (
     raise_floor,
 )
 from optimizer.deciding.solving import solve_remembered
-from optimizer.domain import DecisionSettings, PodPhase, Settings
+from optimizer.domain import DecisionSettings, PodPhase, Settings, VariantKey
 from optimizer.policy import VariantView, compute_lead_time_s
 from optimizer.solver import ModelProblem, VariantLine
 
@@ -28,8 +30,10 @@ PLAN_HORIZON_S = 300.0
 
 
 def allocate(wishes: tuple[Wish, ...], settings: Settings, now_s: float) -> tuple[Course, ...]:
-    """Return one course per wish, in their order, that together keep every limit."""
-    problems = tuple(_pose(wish, settings.decision, now_s) for wish in wishes)
+    """Return one course per wish, in their order, that together keep every limit, as far as what must stay does."""
+    caps = find_caps(settings.limits)
+    problems = tuple(_pose(wish, caps, settings.decision, now_s) for wish in wishes)
+    settings = replace(settings, limits=admit_minima(settings.limits, problems))
     plans = solve_remembered(problems, settings)
     courses = tuple(Course(*parts) for parts in zip(wishes, problems, plans, strict=True))
     for thought in (SlowingThought(), SwitchingThought(settings, now_s)):
@@ -68,17 +72,20 @@ def _reconsider(courses: tuple[Course, ...], thought: SecondThought, settings: S
     )
 
 
-def _pose(wish: Wish, decision: DecisionSettings, now_s: float) -> ModelProblem:
-    """Return the problem of one LLM."""
+def _pose(wish: Wish, caps: Mapping[VariantKey, int], decision: DecisionSettings, now_s: float) -> ModelProblem:
+    """Return the problem of one LLM; `caps` are the most replicas of variants that have a limit of their own."""
     view = wish.sight.view
     lines = tuple(_draw_line(line, wish, decision, now_s) for line in view.variants)
     if wish.hold is None and wish.replicas is None:
         lines = lean(lines, wish.need, wish.routing)
     fixed = wish.replicas
     if wish.keep is not None:
-        lines = tuple(raise_floor(line, wish.sight.published[line.key]) for line in lines)
+        kept = wish.sight.published
+        if wish.hold is None:
+            kept = {key: min(count, caps.get(key, count)) for key, count in kept.items()}
+        lines = tuple(raise_floor(line, kept[line.key]) for line in lines)
         if fixed is not None:
-            fixed = {key: max(count, wish.sight.published[key]) for key, count in fixed.items()}
+            fixed = {key: max(count, kept[key]) for key, count in fixed.items()}
     least = wish.least_replicas
     if wish.hold is not None:
         fixed = None
@@ -108,12 +115,13 @@ def _draw_line(line: VariantView, wish: Wish, decision: DecisionSettings, now_s:
     # What a start costs: its own time, and that of what it replaces until somebody has seen it serve and acted on that.
     overlap_s = variant.startup_s + decision.period_s + 2.0 * decision.actuation_delay_s
     capacity_per_s = wish.capacity_table.get(line.key) or 0.0
+    is_given = line.key in wish.sight.overriding.given
     return VariantLine(
         key=line.key,
         capacity_per_s=capacity_per_s * decision.utilization_ceiling_ratio,
         cost_per_hour=line.replica_cost_per_hour,
-        min_replicas=variant.min_replicas,
-        max_replicas=variant.max_replicas,
+        min_replicas=line.published_replicas if is_given else variant.min_replicas,
+        max_replicas=line.published_replicas if is_given else variant.max_replicas,
         present_replicas=line.published_replicas,
         startup_s=compute_lead_time_s(variant, decision),
         starting_s=_list_starting_s(line, now_s),

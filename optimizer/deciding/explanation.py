@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from optimizer.deciding.bounds import explain_bound
 from optimizer.deciding.conditions import list_conditions
 from optimizer.deciding.course import Course
 from optimizer.deciding.figures import compute_coverage_ratio, compute_utilization_ratio
+from optimizer.deciding.overriding import explain_override
 from optimizer.deciding.steps import Settled
 from optimizer.domain import (
     Hold,
@@ -15,6 +19,7 @@ from optimizer.domain import (
     ReasonCode,
     SolveStatus,
     VariantDecision,
+    VariantKey,
 )
 from optimizer.policy import CapacityNeed, VariantView
 from optimizer.queueing import CapacityEstimate
@@ -24,17 +29,21 @@ CALMER_RATIO = 0.99
 """A need below this share of what is planned with is worth a word."""
 
 
-def explain(settled: Settled, limits: tuple[Limit, ...], now_s: float) -> ModelDecision:
-    """Return the decision of one LLM at `now_s` [s].
+def explain(
+    settled: Settled, limits: tuple[Limit, ...], published: Mapping[VariantKey, int], now_s: float
+) -> ModelDecision:
+    """Return the decision of one LLM at `now_s` [s]; `published` is what all LLMs together are given.
 
-    A hold without anything new to say keeps the time and the plan of the decision it repeats.
+    A hold without anything new to say keeps the time and the plan of the decision it repeats, unless a person chose
+    every number.
     """
     course = settled.course
     wish, view = course.wish, course.wish.sight.view
     lines = {line.key: line for line in view.variants}
     variants = tuple(_explain_variant(settled, lines[step.key], step) for step in settled.steps)
     before = wish.remembered.decision
-    is_repeated = wish.hold is not None and before is not None and _repeats(before, variants)
+    is_ordered = lines.keys() <= wish.sight.overriding.ordered
+    is_repeated = wish.hold is not None and before is not None and _repeats(before, variants) and not is_ordered
     proposal = wish.proposal if isinstance(wish.proposal, CapacityNeed) else None
     return ModelDecision(
         key=view.model.key,
@@ -49,7 +58,7 @@ def explain(settled: Settled, limits: tuple[Limit, ...], now_s: float) -> ModelD
         routing=wish.routing if before is None or proposal else before.routing,
         plan=course.plan if course.is_planned else (before.plan if before is not None else None),
         reason=_explain_model(settled, variants),
-        conditions=list_conditions(course, limits),
+        conditions=list_conditions(course, limits, published),
     )
 
 
@@ -64,6 +73,9 @@ def _explain_variant(settled: Settled, line: VariantView, step: Step) -> Variant
     estimate = proposal.estimates.get(line.key) if isinstance(proposal, CapacityNeed) else None
     targets = {entry.key: entry.replicas for entry in course.plan.allocations}
     reason, hold = _explain_step(course, line, step)
+    override = course.wish.sight.overriding.in_force.get(line.key)
+    if override is not None:
+        reason = explain_override(override, step.replicas, reason)
     return VariantDecision(
         key=line.key,
         workload=line.variant.workload,
@@ -77,7 +89,8 @@ def _explain_variant(settled: Settled, line: VariantView, step: Step) -> Variant
         capacity_origin=None if estimate is None else estimate.origin,
         replica_cost_per_hour=line.replica_cost_per_hour,
         reason=reason,
-        hold=hold,
+        hold=None if line.key in course.wish.sight.overriding.ordered else hold,
+        override=override,
     )
 
 
@@ -109,11 +122,14 @@ def _explain_step(course: Course, line: VariantView, step: Step) -> tuple[Reason
         return course.kept_reason, Hold(course.kept_reason)
     if wish.keep is not None and before > 0:
         return wish.keep, Hold(wish.keep)
-    return Reason(ReasonCode.STEADY, f"{before} replicas"), None
+    return explain_bound(course, line) or Reason(ReasonCode.STEADY, f"{before} replicas"), None
 
 
 def _explain_model(settled: Settled, variants: tuple[VariantDecision, ...]) -> Reason:
     """Return the decision in one sentence."""
+    codes = {entry.reason.code for entry in variants if entry.override is not None}
+    if len(codes) == 1 and all(entry.override is not None for entry in variants):
+        return Reason(codes.pop(), "; ".join(f"{entry.key.variant}: {entry.reason.message}" for entry in variants))
     course = settled.course
     hold, plan = course.wish.hold, course.plan
     if hold is not None and any(entry.reason.code is ReasonCode.WAKE_FROM_ZERO for entry in variants):

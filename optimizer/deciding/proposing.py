@@ -38,6 +38,8 @@ class Wish:
         Proposed counts, calmed; None where capacity is proposed.
     least_replicas
         Replicas of all variants together that there must be.
+    unbound_least_replicas
+        The same if no variant had a lower bound of its own.
     """
 
     sight: Sight
@@ -49,6 +51,7 @@ class Wish:
     capacity_table: CapacityTable
     replicas: Mapping[VariantKey, int] | None
     least_replicas: int
+    unbound_least_replicas: int
 
     @property
     def routing(self) -> Routing:
@@ -100,6 +103,7 @@ def _calm(sight: Sight, proposal: Proposal, now_s: float, settings: Settings) ->
         capacity_table=table,
         replicas=replicas,
         least_replicas=_find_least_replicas(sight, keep),
+        unbound_least_replicas=_find_least_replicas(sight, keep, has_bounds=False),
     )
 
 
@@ -134,17 +138,20 @@ def _hold(sight: Sight, reason: Reason) -> Wish:
         capacity_table=CapacityTable(),
         replicas=None,
         least_replicas=_find_least_replicas(sight, reason),
+        unbound_least_replicas=_find_least_replicas(sight, reason, has_bounds=False),
     )
 
 
-def _find_least_replicas(sight: Sight, keep: Reason | None) -> int:
-    """Return how many replicas there must be of all variants together.
+def _find_least_replicas(sight: Sight, keep: Reason | None, *, has_bounds: bool = True) -> int:
+    """Return how many replicas there must be of all variants together; without `has_bounds` theirs do not count.
 
     Zero is a decision, never a default: one stays until the silence is known to have lasted, and one comes back with
     the first request.
     """
     model, demand = sight.model, sight.view.demand
-    bounds = model.min_replicas + sum(variant.min_replicas for variant in model.variants)
+    bounds = model.min_replicas
+    if has_bounds:
+        bounds += sum(variant.min_replicas for variant in model.variants)
     if bounds > 0 or not model.has_gateway:
         return max(model.min_replicas, 1)
     if sight.is_wanted:

@@ -110,6 +110,7 @@ def _find_slowing(problem: ModelProblem, plan: Plan) -> set[VariantKey]:
         for line in problem.lines
         if line.key in begun
         and line.present_replicas == 0
+        and line.max_replicas != line.min_replicas
         and used
         and 0.0 < line.capacity_per_s < min(used)
         and (count + 1) * line.capacity_per_s < plan.need_per_s

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from optimizer.deciding.overriding import Overriding, find_overriding
 from optimizer.demand import estimate_workload, track_demand
 from optimizer.domain import (
     FleetSnapshot,
     ModelSnapshot,
+    Override,
+    OverrideMode,
     PodState,
     Reason,
     ReasonCode,
     ServedModel,
     Settings,
     Variant,
+    VariantDecision,
     VariantKey,
     VariantState,
 )
@@ -35,10 +39,13 @@ class Sight:
         What a policy is shown. A variant never decided about, whose replicas nobody can tell, is not in it.
     remembered
         The memory of it, with this pass's demand in it.
+    overriding
+        What a person decided about its variants.
     """
 
     view: ModelView
     remembered: ModelState
+    overriding: Overriding
 
     @property
     def model(self) -> ServedModel:
@@ -47,7 +54,7 @@ class Sight:
 
     @property
     def published(self) -> dict[VariantKey, int]:
-        """Replicas last published, or found at the start, by variant."""
+        """Replicas last published, or found at the start, by variant; pinned ones as pinned."""
         return {line.key: line.published_replicas for line in self.view.variants}
 
     @property
@@ -71,6 +78,7 @@ def see_model(
     demand, tracked = track_demand(before.demand, seen, now_s, settings.decision.stale_after_s)
     states = {state.key: state for state in seen.variants}
     kv_capacity_tokens = _remember_kv_capacity(before.kv_capacity_tokens, states)
+    overriding = find_overriding(model, now_s)
     lines = [
         VariantView(
             key=key,
@@ -83,7 +91,7 @@ def see_model(
         for variant in model.variants
         for key in (get_key(variant),)
         for state in (states.get(key) or _get_unknown(key),)
-        for published in (_find_published(key, before, state),)
+        for published in (_find_published(_find_last(key, before), state, overriding.in_force.get(key)),)
         if published is not None
     ]
     rate_per_s = demand.rate_per_s.value or 0.0
@@ -97,7 +105,7 @@ def see_model(
         workload=workload,
         workload_reason=workload_reason,
     )
-    return Sight(view, replace(before, demand=tracked, kv_capacity_tokens=kv_capacity_tokens))
+    return Sight(view, replace(before, demand=tracked, kv_capacity_tokens=kv_capacity_tokens), overriding)
 
 
 def get_key(variant: Variant) -> VariantKey:
@@ -109,15 +117,27 @@ def _get_unknown(key: VariantKey) -> VariantState:
     return VariantState(key, None, (), Reason(ReasonCode.NO_DATA, f"the snapshot does not tell of {key.variant}"))
 
 
-def _find_published(key: VariantKey, before: ModelState, state: VariantState) -> int | None:
-    """Return the number last published, else what is asked for in the cluster, else what exists, else None."""
+def _find_last(key: VariantKey, before: ModelState) -> VariantDecision | None:
     decided = () if before.decision is None else before.decision.variants
-    for line in decided:
-        if line.key == key:
-            return line.planned_replicas
+    return next((line for line in decided if line.key == key), None)
+
+
+def _find_published(last: VariantDecision | None, state: VariantState, override: Override | None) -> int | None:
+    """Return the number last published, else what is asked for in the cluster, else what exists, else None.
+
+    A pinned number counts as published. What was decided in shadow never was: then the cluster tells.
+    """
+    if override is not None and override.mode is OverrideMode.PIN and override.replicas is not None:
+        return max(override.replicas, 0)
+    overrides = (override, None if last is None else last.override)
+    is_followed = not any(entry is not None and entry.mode is OverrideMode.SHADOW for entry in overrides)
+    if last is not None and is_followed:
+        return last.planned_replicas
     if state.requested_replicas is not None:
         return state.requested_replicas
-    return state.observed_replicas if state.reason is None else None
+    if state.reason is None:
+        return state.observed_replicas
+    return None if last is None else last.requested_replicas
 
 
 def _remember_kv_capacity(before: Mapping[str, float], states: Mapping[VariantKey, VariantState]) -> dict[str, float]:

@@ -46,6 +46,7 @@ def _get_total_bound(course: Course) -> Limit | None:
 def _describe(course: Course) -> tuple[Standing, ...]:
     targets = {entry.key: entry.replicas for entry in course.plan.allocations}
     lines = {line.key: line for line in course.problem.lines}
+    given = course.wish.sight.overriding.given
     return tuple(
         Standing(
             key=view.key,
@@ -55,7 +56,8 @@ def _describe(course: Course) -> tuple[Standing, ...]:
             target_replicas=targets.get(view.key, view.published_replicas),
             capacity_per_s=1.0 if course.is_fixed else lines[view.key].capacity_per_s,
             cost_per_hour=view.replica_cost_per_hour,
-            max_replicas=view.variant.max_replicas,
+            max_replicas=None if view.key in given else view.variant.max_replicas,
+            is_given=view.key in given,
         )
         for view in course.wish.sight.view.variants
     )

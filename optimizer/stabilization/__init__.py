@@ -4,9 +4,16 @@ from optimizer.stabilization.calm import CalmBin, NeedCell, StabilizationState, 
 from optimizer.stabilization.composition import is_switch, is_worth_switching
 from optimizer.stabilization.preference import Offer, find_preferred
 from optimizer.stabilization.room import fit_to_limits
-from optimizer.stabilization.sequencing import Standing, Step, compute_capacity_per_s, sequence_steps
+from optimizer.stabilization.sequencing import (
+    TOLERANCE_RATIO,
+    Standing,
+    Step,
+    compute_capacity_per_s,
+    sequence_steps,
+)
 
 __all__ = [
+    "TOLERANCE_RATIO",
     "CalmBin",
     "NeedCell",
     "Offer",

@@ -32,6 +32,7 @@ def fit_to_limits(
     -------
     tuple
         Steps in the same order. A limit that the targets themselves break stays broken: that is the plan's affair.
+        Where a person's number uses a limit, nobody else's surplus goes for its sake before ready capacity covers that.
     """
     counts = {step.key: step.replicas for step in steps}
     holds = {step.key: step.hold for step in steps}
@@ -44,7 +45,8 @@ def fit_to_limits(
                 counts[entry.key] = max(counts[entry.key] - excess, floor)
                 message = f"limit {limit.name} has no room before surplus is released"
                 holds[entry.key] = Hold(Reason(ReasonCode.SURGE_BLOCKED, message))
-        for entry in by_cost:
+        is_given = any(entry.is_given and limit.coefficients.get(entry.key, 0.0) > 0.0 for entry in standings)
+        for entry in () if is_given else by_cost:
             excess = _count_excess(limit, counts, entry)
             if excess > 0 and counts[entry.key] > entry.target_replicas:
                 counts[entry.key] = max(counts[entry.key] - excess, entry.target_replicas)

@@ -40,6 +40,8 @@ class Standing:
         Of one replica [currency/h].
     max_replicas
         Bound that holds whatever else is wanted; None for none.
+    is_given
+        Whether a person chose `target_replicas`, and we published that: no bound and no limit moves it.
     """
 
     key: VariantKey
@@ -50,6 +52,7 @@ class Standing:
     capacity_per_s: float
     cost_per_hour: float
     max_replicas: int | None = None
+    is_given: bool = False
 
     @property
     def lasting_replicas(self) -> int:
