@@ -41,7 +41,7 @@ from optimizer.policy import (
 )
 from optimizer.queueing import CapacityEstimate, estimate_capacity
 from optimizer.routing import InstanceAwareLeastLoad, LeastLoad, RoundRobin, RoutingRule
-from optimizer.state import State, decode_state, encode_state
+from optimizer.state import State, decode_state, encode_state, recall_decisions
 
 __all__ = [
     "BUILT_IN_POLICIES",
@@ -81,6 +81,7 @@ __all__ = [
     "estimate_lengths",
     "gather_evidence",
     "merge_windows",
+    "recall_decisions",
     "replay",
     "track_traffic",
 ]

@@ -1,0 +1,95 @@
+"""What people should hear of one change of a status, as events on the workload. It writes none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapter.cluster import Trouble
+from adapter.kube.client import Json
+from adapter.kube.decisions.conditions import ACCEPTED, TROUBLED
+from optimizer.domain import OverrideMode, ReasonCode
+
+_UNTOLD = (ACCEPTED, TROUBLED)
+"""Conditions whose events are those of the troubles themselves."""
+
+_OVERRIDDEN = {
+    OverrideMode.SHADOW.value: ReasonCode.SHADOW.value,
+    OverrideMode.PAUSE.value: ReasonCode.PAUSED.value,
+    OverrideMode.PIN.value: ReasonCode.PINNED.value,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One event: reason and action in CamelCase, a message in figures."""
+
+    reason: str
+    message: str
+    action: str
+    is_warning: bool = False
+
+
+def list_news(before: Json, after: Json) -> tuple[News, ...]:
+    """Return what a change of the status from `before`, {} for none, to `after` is worth telling."""
+    found = [_tell_plan(before, after), _tell_override(before, after), *_tell_conditions(before, after)]
+    return tuple(news for news in found if news is not None)
+
+
+def tell_trouble(trouble: Trouble) -> News:
+    """Return the event about a trouble."""
+    return News(trouble.reason.code.value, _join(trouble.reason.message, trouble.remedy), "Discover", is_warning=True)
+
+
+def _tell_plan(before: Json, after: Json) -> News | None:
+    old, new = before.get("plannedReplicas"), after["plannedReplicas"]
+    if old is None or old == new:
+        return None
+    told = f"planned replicas {old} -> {new}"
+    if (after.get("override") or {}).get("mode") == OverrideMode.SHADOW:
+        told = f"in shadow, nothing acts on it: {told}"
+    return News(after["reason"]["code"], f"{told}: {after['modelReason']['message']}", "Decide")
+
+
+def _tell_override(before: Json, after: Json) -> News | None:
+    old, new = before.get("override"), after.get("override")
+    if old == new:
+        return None
+    if new is None:
+        return News("OverrideEnded", f"no longer overridden ({_name_override(old or {})})", "Override")
+    return News(_OVERRIDDEN.get(new["mode"], "Overridden"), f"overridden: {_name_override(new)}", "Override")
+
+
+def _name_override(override: Mapping[str, Any]) -> str:
+    number = f"={override['replicas']}" if "replicas" in override else ""
+    by = f" by {override['by']}" if "by" in override else ""
+    until = f" until {override['until']}" if "until" in override else ""
+    return f"{override.get('mode')}{number}{by}{until}, {override.get('source')}"
+
+
+def _tell_conditions(before: Json, after: Json) -> list[News]:
+    old = {entry["type"]: entry["status"] for entry in before.get("conditions", [])}
+    remedies = [entry.get("remedy", "") for entry in after.get("obstacles", [])]
+    has_new_obstacles = _list_codes(before) != _list_codes(after)
+    news = []
+    for entry in after.get("conditions", []):
+        name, status = entry["type"], entry["status"]
+        if name in _UNTOLD:
+            continue
+        has_fallen = status == "False" and (old.get(name) != "False" or (name == "Following" and has_new_obstacles))
+        has_recovered = status == "True" and old.get(name) == "False"
+        if has_fallen or has_recovered:
+            remedy = "\n".join(filter(None, remedies)) if name == "Following" and has_fallen else ""
+            message = _join(f"{name} is {status}: {entry['message']}", remedy)
+            news.append(News(entry["reason"], message, "Judge", is_warning=has_fallen))
+    return news
+
+
+def _list_codes(status: Json) -> list[str]:
+    return [entry["code"] for entry in status.get("obstacles", [])]
+
+
+def _join(message: str, remedy: str) -> str:
+    """Return a message with what to do about it, YAML on lines of its own."""
+    return f"{message}\n{remedy}" if "\n" in remedy else f"{message}; {remedy}" if remedy else message

@@ -1,0 +1,152 @@
+"""Every VariantDecision and our heartbeat as the cluster has them now. It writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from adapter.clock import Clock
+from adapter.errors import BadDocument
+from adapter.kube.client import Json, KubeClient
+from adapter.kube.decisions.decode import decode_installation, decode_object
+from adapter.kube.decisions.heartbeat import HEARTBEAT_NAME, Heartbeat, decode_heartbeat
+from adapter.kube.decisions.installation import Installation
+from adapter.kube.decisions.record import DecisionRecord
+from adapter.kube.reflector import ObjectCache
+from adapter.kube.resource import CONFIG_MAPS, VARIANT_DECISIONS
+from adapter.telemetry import log_event
+from optimizer.domain import WorkloadRef
+
+_AT_ONCE = 100
+"""Objects read before others get their turn."""
+
+
+class DecisionWatch:
+    """Follows the objects of all installations, and tells those of ours as decisions.
+
+    Parameters
+    ----------
+    client, clock
+        What to follow them with.
+    installation
+        Ours.
+    namespaces
+        Where decisions may lie; () means everywhere.
+
+    Attributes
+    ----------
+    changed
+        Set when anything changes; whoever waits for it clears it.
+    """
+
+    def __init__(
+        self, client: KubeClient, clock: Clock, installation: Installation, namespaces: tuple[str, ...] = ()
+    ) -> None:
+        self.installation = installation
+        self.changed = asyncio.Event()
+        self._decisions = tuple(
+            ObjectCache(client, VARIANT_DECISIONS, namespace, clock=clock, on_change=self.changed.set, trim=_trim)
+            for namespace in (namespaces or (None,))
+        )
+        self._heartbeats = ObjectCache(
+            client,
+            CONFIG_MAPS,
+            installation.namespace,
+            clock=clock,
+            query={"fieldSelector": f"metadata.name={HEARTBEAT_NAME}"},
+            on_change=self.changed.set,
+            trim=_trim,
+        )
+        self._read: dict[tuple[str, str], tuple[str, DecisionRecord | None]] = {}
+        self._heartbeat: tuple[str, Heartbeat | None] = ("", None)
+
+    async def run(self) -> None:
+        """Follow the cluster until canceled."""
+        async with asyncio.TaskGroup() as tasks:
+            for cache in self._caches:
+                tasks.create_task(cache.run())
+
+    @property
+    def _caches(self) -> tuple[ObjectCache, ...]:
+        return (*self._decisions, self._heartbeats)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything was known once."""
+        return all(cache.is_synced for cache in self._caches)
+
+    @property
+    def behind_since_s(self) -> float | None:
+        """Since when changes may be missing [Unix s], None while they are followed."""
+        return min((cache.behind_since_s for cache in self._caches if cache.behind_since_s is not None), default=None)
+
+    @property
+    def failure(self) -> str | None:
+        """What is wrong with following them, None when nothing is."""
+        return next((cache.failure for cache in self._caches if cache.failure is not None), None)
+
+    async def wait_synced(self, timeout_s: float) -> None:
+        """Return when everything is known.
+
+        Raises
+        ------
+        Unreachable
+            When that takes longer than `timeout_s` [s].
+        """
+        async with asyncio.TaskGroup() as tasks:
+            for cache in self._caches:
+                tasks.create_task(cache.wait_synced(timeout_s))
+
+    def list_objects(self) -> tuple[Json, ...]:
+        """Return every VariantDecision, of whatever installation."""
+        return tuple(item for cache in self._decisions for item in cache.list())
+
+    def get_object(self, namespace: str, name: str) -> Json | None:
+        """Return one VariantDecision, None when it is not known."""
+        found = (cache.get(namespace, name) for cache in self._decisions)
+        return next((item for item in found if item is not None), None)
+
+    async def read_records(self) -> tuple[DecisionRecord, ...]:
+        """Return the decisions of our installation; what cannot be read is passed over, and the log says so."""
+        items = self.list_objects()
+        read: dict[tuple[str, str], tuple[str, DecisionRecord | None]] = {}
+        for index, item in enumerate(items):
+            about = item["metadata"]
+            key = (about["namespace"], about["name"])
+            known = self._read.get(key)
+            is_known = known is not None and known[0] == about["resourceVersion"]
+            read[key] = known if known is not None and is_known else (about["resourceVersion"], self._decode(item))
+            if index % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+        self._read = read
+        return tuple(record for _, record in read.values() if record is not None)
+
+    def _decode(self, item: Json) -> DecisionRecord | None:
+        if decode_installation(item) != self.installation:
+            return None
+        try:
+            return decode_object(item)
+        except BadDocument as failure:
+            log_event("decision_unreadable", level="warning", error=str(failure))
+            return None
+
+    def get_heartbeat(self) -> Heartbeat | None:
+        """Return the newest heartbeat of our installation that could be read, None before the first."""
+        item = self._heartbeats.get(self.installation.namespace, HEARTBEAT_NAME)
+        version = "" if item is None else item["metadata"]["resourceVersion"]
+        if version != self._heartbeat[0]:
+            try:
+                self._heartbeat = (version, decode_heartbeat(item, self.installation.name))
+            except BadDocument as failure:
+                log_event("heartbeat_unreadable", level="warning", error=str(failure))
+                self._heartbeat = (version, self._heartbeat[1])
+        return self._heartbeat[1]
+
+    async def get_zeroed_by(self) -> dict[WorkloadRef, str]:
+        """Return who put which workload to zero, as recorded."""
+        return {entry.decision.workload: entry.zeroed_by for entry in await self.read_records() if entry.zeroed_by}
+
+
+def _trim(item: Json) -> Json:
+    """Return `item` without what only the API server reads."""
+    about = {name: value for name, value in item["metadata"].items() if name != "managedFields"}
+    return {**item, "metadata": about}
