@@ -23,6 +23,9 @@ RESYNC_S = 1800.0
 ABSENT_S = 60.0
 """What is optional and not there is asked for again that often [s]."""
 
+WATCH_TRIES = 3
+"""After so many watches in a row that brought nothing everything is listed anew: perhaps they stumble over an event."""
+
 PAGE_OBJECTS = 500
 """Objects of one page of a list, so that neither side holds its breath for long."""
 
@@ -75,6 +78,7 @@ class ObjectCache:
         self._synced = asyncio.Event()
         self._heard_s = clock.now_s()
         self._relist_s = 0.0
+        self._vain_watches = 0
         self._behind_since_s: float | None = self._heard_s
         self._failure: str | None = None
 
@@ -142,7 +146,7 @@ class ObjectCache:
             objects, version = await self._fetch_all(None)
         before = {key: _get_version(item) for key, item in self._objects.items()}
         is_first = not self.is_synced
-        self._objects, self._version = objects, version
+        self._objects, self._version, self._vain_watches = objects, version, 0
         self._relist_s = self._clock.now_s() + self._resync_s * (0.75 + 0.25 * compute_spread_ratio(self._seed))
         self._take_touch()
         if is_first or before != {key: _get_version(item) for key, item in objects.items()}:
@@ -190,7 +194,7 @@ class ObjectCache:
             key = None if kind == "BOOKMARK" else _get_key(item)
         except (KeyError, TypeError) as cause:
             raise BadDocument(f"an event of {self._describe()} cannot be read: {cause!r}") from cause
-        self._version = version
+        self._version, self._vain_watches = version, 0
         self._take_touch()
         if key is None:
             return
@@ -220,7 +224,8 @@ class ObjectCache:
     def _take_failure(self, verb: str, failure: AdapterError) -> float:
         """Note what went wrong; return how long to wait before the next try [s]."""
         now_s = self._clock.now_s()
-        if isinstance(failure, (Expired, NotFound, BadDocument)):
+        self._vain_watches += verb == "watch"
+        if isinstance(failure, (Expired, NotFound, BadDocument)) or self._vain_watches >= WATCH_TRIES:
             self._version = None
         if self._is_optional and isinstance(failure, (NotFound, Denied)):
             self._take_absence(self._describe_denial(verb, failure) if isinstance(failure, Denied) else None)

@@ -6,7 +6,7 @@
             await client.list(PODS)
 
 It knows no admission, no defaults, no controllers and no users. What it can do wrong on purpose: `fail`, `deny`,
-`hang`, `drop_watches`, `silence_watches`, `send_error`, `forget_history`, `stop` and `start`, `uninstall`.
+`hang`, `lose_answers`, `drop_watches`, `silence_watches`, `send_error`, `forget_history`, `stop` and `start`, `uninstall`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from adapter.kube import resource as resources
 from adapter.kube.client import KubeClient
 from adapter.kube.resource import Resource
-from tests.builders.fake_kube_calls import BREAKING, HANGING, Call, Fault, ServedKinds
+from tests.builders.fake_kube_calls import BREAKING, HANGING, LOSING, Call, Fault, ServedKinds
 from tests.builders.fake_kube_patches import Json
 from tests.builders.fake_kube_store import ApiFailure, FakeKubeStore, Key, is_built_in
 from tests.builders.fake_kube_watch import Watch, is_wanted
@@ -122,6 +122,10 @@ class FakeKubeApi:
         """Take matching requests and never answer."""
         self.fail(HANGING, verb=verb, plural=plural, times=times)
 
+    def lose_answers(self, *, verb: str | None = None, plural: str | None = None, times: int | None = None) -> None:
+        """Do what matching requests ask for, and break the connection instead of saying so."""
+        self.fail(LOSING, verb=verb, plural=plural, times=times)
+
     def deny(self, verb: str, plural: str) -> None:
         """Take a right away from whoever asks."""
         self.fail(403, verb=verb, plural=plural, message="")
@@ -202,25 +206,28 @@ class FakeKubeApi:
                 return web.json_response(document)
             resource, call = await self.kinds.read(request)
             self.calls.append(call)
-            await self._befall(request, call)
+            is_answer_lost = await self._befall(request, call)
             if call.verb == "watch":
                 return await self._watch(request, resource, call)
             code, item = self._do(resource, call, request.content_type)
+            if is_answer_lost:
+                await _break_off(request)
             return web.json_response(item, status=code)
         except ApiFailure as failure:
             return web.json_response(failure.to_status(), status=failure.code)
 
-    async def _befall(self, request: web.Request, call: Call) -> None:
-        for fault in list(self._faults):
-            if not fault.takes(call):
-                continue
-            if fault.code == HANGING:
-                await asyncio.Event().wait()
-            if fault.code == BREAKING:
-                assert request.transport is not None
-                request.transport.abort()
-                await asyncio.Event().wait()
+    async def _befall(self, request: web.Request, call: Call) -> bool:
+        """Let go wrong what is to; return whether the answer is to be lost."""
+        fault = next((fault for fault in self._faults if fault.takes(call)), None)
+        if fault is None:
+            return False
+        if fault.code == HANGING:
+            await asyncio.Event().wait()
+        if fault.code == BREAKING:
+            await _break_off(request)
+        if fault.code != LOSING:
             raise ApiFailure(fault.code, fault.message or call.describe_denial(self.user), fault.reason)
+        return True
 
     def _do(self, resource: Resource, call: Call, content_type: str) -> tuple[int, Json]:
         key = (call.namespace or "", call.name)
@@ -314,6 +321,13 @@ class FakeKubeApi:
             self._watches.remove(watch)
             self.store.listeners.remove(watch.hear)
         return response
+
+
+async def _break_off(request: web.Request) -> None:
+    """Break the connection; nothing comes after that."""
+    assert request.transport is not None
+    request.transport.abort()
+    await asyncio.Event().wait()
 
 
 def _get_key(item: Json) -> Key:

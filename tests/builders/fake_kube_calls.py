@@ -13,7 +13,7 @@ from tests.builders.fake_kube_patches import Json
 from tests.builders.fake_kube_store import ApiFailure
 
 SCALABLE = frozenset("Deployment StatefulSet ReplicaSet LeaderWorkerSet".split())
-HANGING, BREAKING = -1, 0
+HANGING, BREAKING, LOSING = -1, 0, -2
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _ALL_VERBS = "create delete deletecollection get list patch update watch".split()
 
@@ -44,7 +44,8 @@ class Call:
 class Fault:
     """Something wrong with the next `times` matching requests; None is for ever, or for any.
 
-    `code` is what to answer, `BREAKING` to break the connection, `HANGING` to say nothing.
+    `code` is what to answer, `BREAKING` to break the connection, `HANGING` to say nothing, `LOSING` to do what is asked
+    and then break the connection.
     """
 
     code: int

@@ -1,13 +1,15 @@
-"""A Kubernetes API in memory and a client of it."""
+"""A Kubernetes API in memory, a client of it, and a clock that moves on when both have nothing left to do."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from adapter.kube.client import KubeClient
 from tests.builders.fake_kube_api import FakeKubeApi, open_fake_kube_api
+from tests.builders.quiet_clock import InlineExecutor, QuietClock
 
 
 @pytest.fixture
@@ -20,3 +22,9 @@ async def kube_api() -> AsyncIterator[FakeKubeApi]:
 async def kube_client(kube_api: FakeKubeApi) -> AsyncIterator[KubeClient]:
     async with kube_api.open_client() as client:
         yield client
+
+
+@pytest.fixture
+async def quiet_clock() -> QuietClock:
+    asyncio.get_running_loop().set_default_executor(InlineExecutor())
+    return QuietClock(speed=1.0)
