@@ -1,7 +1,12 @@
 """Who sets the replicas of a workload, whether by our number and how exactly; plain objects in, facts out. No I/O."""
 
 from adapter.kube.followers.bounds import can_wake_by_hpa, find_bounds, goes_to_zero_by_patch
-from adapter.kube.followers.judging import FollowingVerdict, find_plan_obstacles, judge_following
+from adapter.kube.followers.judging import (
+    FollowingVerdict,
+    find_plan_obstacles,
+    is_bridgeable,
+    judge_following,
+)
 from adapter.kube.followers.obstacles import BRIDGEABLE, ObstacleCode
 from adapter.kube.followers.reading import read_followers
 
@@ -13,6 +18,7 @@ __all__ = [
     "find_bounds",
     "find_plan_obstacles",
     "goes_to_zero_by_patch",
+    "is_bridgeable",
     "judge_following",
     "read_followers",
 ]
