@@ -6,21 +6,42 @@ Its words are read by another process: the one that shows the live table and the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from adapter.demo.catalog import DemoModel
-from adapter.demo.fleet import Fleet, FleetWorkload, ReplicaBill
+from adapter.demo.fleet import FleetWorkload, ReplicaBill
 from adapter.demo.request_log import Attainment, Fate, RequestLog, RequestRecord, is_met
-from optimizer.domain import ModelKey, PodPhase
+from optimizer.domain import ModelKey, PodPhase, WorkloadRef
 
 Document = dict[str, Any]
 
 ATTAINMENT_STEP_S = 10.0
 
 
+class RunningFleet(Protocol):
+    """What is asked of a fleet; `adapter.demo.fleet.Fleet` is one."""
+
+    @property
+    def workloads(self) -> tuple[FleetWorkload, ...]:
+        """What there is."""
+        ...
+
+    def get_requested(self, ref: WorkloadRef) -> int:
+        """Return the replicas that are asked for."""
+        ...
+
+    def get_replicas(self, ref: WorkloadRef, phase: PodPhase) -> Sequence[object]:
+        """Return the replicas of `ref` in `phase`."""
+        ...
+
+    def to_bills(self, ref: WorkloadRef | None = None) -> list[ReplicaBill]:
+        """Return the bill of every replica there is or was, of `ref` or of all workloads."""
+        ...
+
+
 def to_status(
     models: Sequence[DemoModel],
-    fleet: Fleet,
+    fleet: RunningFleet,
     log: RequestLog,
     waiting: Mapping[ModelKey, int],
     *,
@@ -61,7 +82,9 @@ def to_status(
     }
 
 
-def to_report(models: Sequence[DemoModel], fleet: Fleet, log: RequestLog, begin_s: float, now_s: float) -> Document:
+def to_report(
+    models: Sequence[DemoModel], fleet: RunningFleet, log: RequestLog, begin_s: float, now_s: float
+) -> Document:
     """Return what a summary needs beside the status: every request, and the latencies of engine and client.
 
     Requests are rows of: number of the LLM in `models`, arrival after `begin_s` [s], input and output tokens.
@@ -99,7 +122,9 @@ def compute_cost(bills: Sequence[ReplicaBill], begin_s: float, now_s: float) -> 
     return sum(bill.compute_cost(now_s) - bill.compute_cost(begin_s) for bill in bills)
 
 
-def _to_workload(fleet: Fleet, workload: FleetWorkload, log: RequestLog, recent: Mapping[str, Attainment]) -> Document:
+def _to_workload(
+    fleet: RunningFleet, workload: FleetWorkload, log: RequestLog, recent: Mapping[str, Attainment]
+) -> Document:
     counts = {phase: len(fleet.get_replicas(workload.ref, phase)) for phase in PodPhase}
     owner = f"{workload.ref.name}-"
     return {

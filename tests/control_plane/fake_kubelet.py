@@ -41,6 +41,8 @@ class FakeKubelet:
     ----------
     startup_s
         As above.
+    history
+        The pods that are gone.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class FakeKubelet:
         on_change: Callable[[], None] | None = None,
     ) -> None:
         self.startup_s = startup_s
+        self.history: list[PodLife] = []
         self._client = client
         self._clock = clock or ScaledClock.starting_now()
         self._make_server = make_server or _run_nothing
@@ -116,7 +119,9 @@ class FakeKubelet:
             self._look_after(pod)
         present = {pod["metadata"]["uid"] for pod in pods}
         for uid in [uid for uid in self._lives if uid not in present]:
-            await self._lives.pop(uid).close()
+            life = self._lives.pop(uid)
+            await life.close()
+            self.history.append(life)
         self._refused = {uid: reason for uid, reason in self._refused.items() if uid in present}
 
     async def close(self) -> None:

@@ -80,6 +80,8 @@ class PodLife:
         Where it is in its life.
     address
         Of the pod, "" before it has one.
+    created_s, ended_s
+        When it was bound and when it was gone [s], None while it is there.
     """
 
     def __init__(
@@ -95,10 +97,12 @@ class PodLife:
     ) -> None:
         self.stage = Stage.STARTING
         self.address = ""
+        self.created_s = clock.now_s()
+        self.ended_s: float | None = None
         self._client = client
         self._clock = clock
         self._pod = pod
-        self._ready_s = clock.now_s() + startup_s
+        self._ready_s = self.created_s + startup_s
         self._make_server = make_server
         self._choose_address = choose_address
         self._on_change = on_change
@@ -180,6 +184,8 @@ class PodLife:
 
     def _enter(self, stage: Stage) -> None:
         self.stage = stage
+        if stage in (Stage.FAILED, Stage.GONE) and self.ended_s is None:
+            self.ended_s = self._clock.now_s()
         self._on_change()
 
     async def _open_server(self) -> None:
