@@ -44,7 +44,6 @@ class ServingCertificate:
         self._current = _build_context(self._pair, self._authorities_pem)
         self._door = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         _set_terms(self._door)
-        self._door.verify_mode = ssl.CERT_OPTIONAL  # a connection takes this from the door, all else from behind it
         self._door.sni_callback = self._give_current
 
     @property
@@ -86,6 +85,9 @@ class ServingCertificate:
         if authorities_pem != self._authorities_pem:
             self._current = _build_context(self._pair, authorities_pem)
             self._authorities_pem = authorities_pem
+            # This alone a connection takes from the door. Without authorities no certificate is asked for: a client
+            # that showed one would be sent away.
+            self._door.verify_mode = ssl.CERT_OPTIONAL if authorities_pem else ssl.CERT_NONE
 
     async def run(self) -> None:
         """Keep up with the source until cancelled."""
@@ -144,7 +146,6 @@ def _build_context(pair: KeyPair, authorities_pem: str) -> ssl.SSLContext:
             context.load_verify_locations(cadata=authorities_pem)
     except (OSError, ValueError) as cause:  # ssl.SSLError is an OSError
         raise BadDocument(f"cannot be used for TLS: {cause}") from cause
-    context.verify_mode = ssl.CERT_OPTIONAL if authorities_pem else ssl.CERT_NONE
     return context
 
 

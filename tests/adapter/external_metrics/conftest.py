@@ -8,19 +8,20 @@ import pytest
 
 from adapter.clock import ScaledClock
 from adapter.kube.reviews import KubeReviewer
-from tests.builders.fake_review_api import FakeReviewApi, open_client_of, open_fake_review_api
+from tests.builders.fake_kube_api import open_fake_kube_api
+from tests.builders.review_tables import ReviewTables
 from tests.builders.secured_api import SecuredApi, open_secured_api
 
 
 @pytest.fixture
-async def reviews() -> AsyncIterator[FakeReviewApi]:
-    async with open_fake_review_api() as api:
-        yield api
+async def reviews() -> AsyncIterator[ReviewTables]:
+    async with open_fake_kube_api() as api:
+        yield ReviewTables(api)
 
 
 @pytest.fixture
-async def reviewer(reviews: FakeReviewApi) -> AsyncIterator[KubeReviewer]:
-    async with open_client_of(reviews) as client:
+async def reviewer(reviews: ReviewTables) -> AsyncIterator[KubeReviewer]:
+    async with reviews.api.open_client() as client:
         yield KubeReviewer(client, ScaledClock.starting_now(100.0))
 
 

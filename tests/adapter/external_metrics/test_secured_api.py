@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.builders.authorities import CLIENT, SERVER, Authority, make_client_context
-from tests.builders.fake_review_api import FakeReviewApi
+from tests.builders.review_tables import ReviewTables
 from tests.builders.secured_api import DISCOVERY_ACCEPT, METRIC, NAME, VERSION, SecuredApi
 
 HPA = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
@@ -30,7 +30,7 @@ def allow(**expected: object) -> Callable[[Mapping[str, Any]], bool]:
 
 
 # --- The front proxy --------------------------------------------------------------------------------------------------
-async def test_hpa_behind_the_aggregator_gets_its_number(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_hpa_behind_the_aggregator_gets_its_number(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = allow(user=HPA, resourceAttributes=RESOURCE)
     status, body, headers = await secured.ask_as_proxy(METRIC, HPA, ["system:serviceaccounts"])
     assert (status, body["items"][0]["value"]) == (200, "4")
@@ -41,7 +41,7 @@ async def test_hpa_behind_the_aggregator_gets_its_number(secured: SecuredApi, re
 
 
 async def test_the_availability_check_comes_from_a_master_and_needs_no_review(
-    secured: SecuredApi, reviews: FakeReviewApi
+    secured: SecuredApi, reviews: ReviewTables
 ) -> None:
     checks = (
         secured.ask_as_proxy(VERSION, "system:kube-aggregator", ["system:masters"], accept=None) for _ in range(5)
@@ -51,7 +51,7 @@ async def test_the_availability_check_comes_from_a_master_and_needs_no_review(
 
 
 async def test_discovery_callers_come_without_groups_and_are_authenticated_all_the_same(
-    secured: SecuredApi, reviews: FakeReviewApi
+    secured: SecuredApi, reviews: ReviewTables
 ) -> None:
     reviews.is_allowed = lambda spec: (
         "system:authenticated" in spec["groups"] and spec["nonResourceAttributes"] == {"path": "/apis", "verb": "get"}
@@ -70,7 +70,7 @@ async def test_discovery_callers_come_without_groups_and_are_authenticated_all_t
 
 
 async def test_everything_said_of_a_user_reaches_the_review_unchanged(
-    secured: SecuredApi, reviews: FakeReviewApi
+    secured: SecuredApi, reviews: ReviewTables
 ) -> None:
     headers = [
         ("X-Remote-User", "müller"),
@@ -91,7 +91,7 @@ async def test_everything_said_of_a_user_reaches_the_review_unchanged(
 
 
 async def test_an_identity_is_said_to_be_anonymous_without_becoming_authenticated(
-    secured: SecuredApi, reviews: FakeReviewApi
+    secured: SecuredApi, reviews: ReviewTables
 ) -> None:
     status, _, _ = await secured.ask_as_proxy(METRIC, "system:anonymous", ["system:unauthenticated"])
     assert (status, reviews.asked[0]["groups"]) == (401, ["system:unauthenticated"])
@@ -99,14 +99,14 @@ async def test_an_identity_is_said_to_be_anonymous_without_becoming_authenticate
 
 @pytest.mark.parametrize("allowed, status", [(["other"], 401), ([], 200), (["other", "front-proxy-client"], 200)])
 async def test_only_allowed_names_may_be_front_proxies(
-    secured: SecuredApi, reviews: FakeReviewApi, allowed: list[str], status: int
+    secured: SecuredApi, reviews: ReviewTables, allowed: list[str], status: int
 ) -> None:
     reviews.is_allowed = allow(user="alice")
     secured.security.use_proxy_settings(secured.authorities.to_settings(requestheader_allowed_names=allowed))
     assert (await secured.ask_as_proxy())[0] == status
 
 
-async def test_headers_count_by_the_names_the_cluster_gives_them(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_headers_count_by_the_names_the_cluster_gives_them(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = allow(user="bob")
     secured.security.use_proxy_settings(
         secured.authorities.to_settings(requestheader_username_headers=["X-First", "X-Second"])
@@ -116,7 +116,7 @@ async def test_headers_count_by_the_names_the_cluster_gives_them(secured: Secure
 
 
 # --- Forgeries --------------------------------------------------------------------------------------------------------
-async def test_headers_without_a_front_proxy_are_refused(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_headers_without_a_front_proxy_are_refused(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = lambda _spec: True
     reviews.users["good"] = {"username": "alice"}
     forged = [("X-Remote-User", "admin"), ("X-Remote-Group", "system:masters")]
@@ -129,14 +129,14 @@ async def test_headers_without_a_front_proxy_are_refused(secured: SecuredApi, re
     assert reviews.asked == []
 
 
-async def test_a_front_proxy_that_names_nobody_is_nobody(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_a_front_proxy_that_names_nobody_is_nobody(secured: SecuredApi, reviews: ReviewTables) -> None:
     for headers in ((), [("X-Remote-User", "")], [("X-Remote-Group", "system:masters")]):
         assert (await secured.get(headers=headers, shows=secured.authorities.aggregator))[0] == 401
     assert {spec["user"] for spec in reviews.asked} == {"system:anonymous"}
 
 
 async def test_certificates_that_are_no_good_get_no_connection_or_no_belief(
-    secured: SecuredApi, reviews: FakeReviewApi
+    secured: SecuredApi, reviews: ReviewTables
 ) -> None:
     proxies = secured.authorities.proxies
     reviews.is_allowed = lambda _spec: True
@@ -155,7 +155,7 @@ async def test_certificates_that_are_no_good_get_no_connection_or_no_belief(
 
 
 # --- Certificates and tokens ------------------------------------------------------------------------------------------
-async def test_a_certificate_of_the_cluster_speaks_for_itself(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_a_certificate_of_the_cluster_speaks_for_itself(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = allow(user="carol", groups=["dev", "ops", "system:authenticated"])
     carol = secured.authorities.clients.issue("carol", ["dev", "ops"])
     assert (await secured.get(shows=carol))[0] == 200
@@ -167,7 +167,7 @@ async def test_a_certificate_of_the_cluster_speaks_for_itself(secured: SecuredAp
     assert (await secured.get(shows=secured.authorities.clients.issue(organizations=["system:masters"])))[0] == 401
 
 
-async def test_a_bearer_token_is_reviewed_once_for_ten_seconds(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_a_bearer_token_is_reviewed_once_for_ten_seconds(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.users["s3cret"] = {"username": "dave", "uid": "7", "groups": ["dev"], "extra": {"k": ["v"]}}
     reviews.is_allowed = allow(user="dave", uid="7", groups=["dev", "system:authenticated"], extra={"k": ["v"]})
     token = [("Authorization", "bearer  s3cret")]
@@ -182,7 +182,7 @@ async def test_a_bearer_token_is_reviewed_once_for_ten_seconds(secured: SecuredA
     assert len(reviews.asked) == 4
 
 
-async def test_bad_tokens_and_no_credentials_are_unauthorized(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_bad_tokens_and_no_credentials_are_unauthorized(secured: SecuredApi, reviews: ReviewTables) -> None:
     for value in ("Bearer wrong", "Bearer", "Bearer ", "Basic YTpi", "wrong"):
         status, body, _ = await secured.get(headers=[("Authorization", value)])
         assert (status, body["reason"]) == (401, "Unauthorized")
@@ -191,13 +191,13 @@ async def test_bad_tokens_and_no_credentials_are_unauthorized(secured: SecuredAp
     assert reviews.tokens == ["wrong"]
 
 
-async def test_anonymous_callers_may_what_the_cluster_lets_them(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_anonymous_callers_may_what_the_cluster_lets_them(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = allow(user="system:anonymous", groups=["system:unauthenticated"])
     assert (await secured.get(VERSION))[0] == 200
 
 
 # --- Authorization ----------------------------------------------------------------------------------------------------
-async def test_a_denial_names_user_verb_resource_and_namespace(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_a_denial_names_user_verb_resource_and_namespace(secured: SecuredApi, reviews: ReviewTables) -> None:
     for _ in range(3):
         status, body, _ = await secured.ask_as_proxy()
         assert (status, body["reason"]) == (403, "Forbidden")
@@ -214,14 +214,14 @@ async def test_names_are_hidden_from_who_may_not_see_them(secured: SecuredApi) -
         assert (await secured.ask_as_proxy(f"{VERSION}/{path}"))[0] == 403
 
 
-async def test_each_metric_name_is_a_right_of_its_own(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_each_metric_name_is_a_right_of_its_own(secured: SecuredApi, reviews: ReviewTables) -> None:
     only = {**RESOURCE, "resource": "deployment_replicas.llama"}
     reviews.is_allowed = allow(resourceAttributes=only)
     assert (await secured.ask_as_proxy(f"{VERSION}/namespaces/prod/deployment_replicas.llama"))[0] == 200
     assert (await secured.ask_as_proxy())[0] == 403
 
 
-async def test_watching_and_writing_are_other_rights(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_watching_and_writing_are_other_rights(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = allow(resourceAttributes=RESOURCE)
     assert (await secured.ask_as_proxy(METRIC + "&watch=true"))[0] == 403
     assert (await secured.ask_as_proxy(METRIC, method="POST"))[0] == 403
@@ -235,9 +235,9 @@ async def test_watching_and_writing_are_other_rights(secured: SecuredApi, review
 # --- When the cluster does not answer ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("trouble", [500, 503, 403])
 async def test_an_outage_of_reviews_is_said_and_masters_pass(
-    secured: SecuredApi, reviews: FakeReviewApi, trouble: int
+    secured: SecuredApi, reviews: ReviewTables, trouble: int
 ) -> None:
-    reviews.trouble = trouble
+    reviews.api.fail(trouble, message="in trouble")
     for headers, asked in (([("X-Remote-User", "bob")], "'bob' may list"), ([("Authorization", "Bearer t")], "who")):
         shows = secured.authorities.aggregator if headers[0][0] == "X-Remote-User" else None
         status, body, _ = await secured.get(headers=headers, shows=shows)
@@ -246,28 +246,30 @@ async def test_an_outage_of_reviews_is_said_and_masters_pass(
         assert "in trouble" in body["message"]
     status, _, _ = await secured.ask_as_proxy(METRIC, "system:kube-aggregator", ["system:masters"])
     assert status == 200
-    reviews.trouble, reviews.is_allowed = None, allow(user="bob")
+    reviews.api.heal()
+    reviews.is_allowed = allow(user="bob")
     assert (await secured.ask_as_proxy(METRIC, "bob"))[0] == 200  # a failure is not remembered
 
 
-async def test_a_broken_connection_is_tried_again(secured: SecuredApi, reviews: FakeReviewApi) -> None:
-    reviews.trouble, reviews.is_allowed = "reset", allow(user="bob")
+async def test_a_broken_connection_is_tried_again(secured: SecuredApi, reviews: ReviewTables) -> None:
+    reviews.is_allowed = allow(user="bob")
+    reviews.api.fail(0, times=1)
     assert (await secured.ask_as_proxy(METRIC, "bob"))[0] == 200
 
 
 # --- Health, and what is never there ----------------------------------------------------------------------------------
-async def test_health_is_open_and_asks_nobody(secured: SecuredApi, reviews: FakeReviewApi) -> None:
-    reviews.trouble = 500
+async def test_health_is_open_and_asks_nobody(secured: SecuredApi, reviews: ReviewTables) -> None:
+    reviews.api.fail(500)
     for path in ("/livez", "/readyz"):
         assert (await secured.get(path))[:2] == (200, "ok")
         assert (await secured.get(path, headers=[("X-Remote-User", "x"), ("Authorization", "Bearer y")]))[0] == 200
     status, body, _ = await secured.get("/openapi/v2")
     assert (status, body["reason"]) == (404, "NotFound")
-    assert reviews.asked == []
+    assert reviews.api.calls == []
 
 
 # --- Rotation of what the cluster says --------------------------------------------------------------------------------
-async def test_a_new_authority_of_front_proxies_replaces_the_old(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_a_new_authority_of_front_proxies_replaces_the_old(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = allow(user="alice")
     old, new = secured.authorities.proxies, Authority("front-proxy-ca-2")
     secured.security.use_proxy_settings(secured.authorities.to_settings(requestheader_client_ca_file=old.pem + new.pem))
@@ -280,7 +282,7 @@ async def test_a_new_authority_of_front_proxies_replaces_the_old(secured: Secure
         await secured.get(headers=headers, shows=old.issue("front-proxy-client"))
 
 
-async def test_a_connection_made_before_a_rotation_is_judged_anew(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_a_connection_made_before_a_rotation_is_judged_anew(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = lambda _spec: True
     tls = secured.authorities
     context = make_client_context(tls.serving.pem, tls.aggregator)
@@ -295,9 +297,7 @@ async def test_a_connection_made_before_a_rotation_is_judged_anew(secured: Secur
             assert response.status == 401
 
 
-async def test_bad_settings_are_refused_and_the_last_good_ones_hold(
-    secured: SecuredApi, reviews: FakeReviewApi
-) -> None:
+async def test_bad_settings_are_refused_and_the_last_good_ones_hold(secured: SecuredApi, reviews: ReviewTables) -> None:
     reviews.is_allowed = allow(user="alice")
     for changes in (
         {"requestheader_client_ca_file": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
@@ -309,7 +309,7 @@ async def test_bad_settings_are_refused_and_the_last_good_ones_hold(
         assert (await secured.get("/readyz"))[0] == 200
 
 
-async def test_two_settings_may_share_one_authority(secured: SecuredApi, reviews: FakeReviewApi) -> None:
+async def test_two_settings_may_share_one_authority(secured: SecuredApi, reviews: ReviewTables) -> None:
     """Some clusters use one authority for all: then the allowed names alone tell proxies from users."""
     one = secured.authorities.proxies
     secured.security.use_proxy_settings(secured.authorities.to_settings(client_ca_file=one.pem))
