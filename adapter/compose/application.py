@@ -1,31 +1,47 @@
-"""The running adapter: the controller's loop beside the servers of pages and external metrics, until a signal."""
+"""The running adapter: its work beside the servers of pages and external metrics, until a signal."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from adapter.clock import Clock
-from adapter.compose.parts import ConfiguredParts
-from adapter.compose.servers import listen, watch_requests
-from adapter.config.load import ConfigurationWatcher, LoadedConfiguration
-from adapter.controller import Controller, StateStore
+from adapter.compose.cluster import open_cluster_work
+from adapter.compose.local import open_local_work
+from adapter.compose.servers import Server, listen, watch_requests
+from adapter.config.load import ConfigurationWatcher
+from adapter.config.schema import Configuration, DiscoveryKind, ExternalMetricsAddress
 from adapter.external_metrics.app import build_external_metrics_app
+from adapter.external_metrics.security import ApiSecurity
 from adapter.pages.app import build_pages_app
 from adapter.pages.replica_page import ReplicaUnit
-from adapter.state_store import FileStateStore, MemoryStateStore
-from adapter.store import DecisionStore, StorePublisher
+from adapter.store import DecisionStore
 from adapter.telemetry import Telemetry, log_event
-from optimizer import decide
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Work(Protocol):
+    """What the adapter does beside answering."""
+
+    @property
+    def security(self) -> ApiSecurity | None:
+        """What stands before the API in a cluster, None where there is none."""
+        ...
+
+    async def run(self) -> None:
+        """Do it until canceled."""
+        ...
+
+    def find_obstacle(self) -> str | None:
+        """Return why nobody should ask yet, None when they may."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +52,10 @@ class Application:
     ----------
     store
         What is published.
-    controller
-        What decides.
-    run
-        Lets it decide, and keeps everything in step until it is canceled; somebody has to run it.
+    work
+        What it does beside answering; somebody has to run it.
     addresses
-        Base URL of each server: ``pages`` and ``external_metrics``.
+        Base URL of each server: ``pages``, ``external_metrics`` (TLS), ``external_metrics_http``.
     draining
         Set it and `/readyz` answers 503, while everything else still answers.
     drain_s
@@ -49,11 +63,14 @@ class Application:
     """
 
     store: DecisionStore
-    controller: Controller
-    run: Callable[[], Coroutine[Any, Any, None]]
+    work: Work
     addresses: Mapping[str, str]
     draining: asyncio.Event
     drain_s: float
+
+    def find_obstacle(self) -> str | None:
+        """Return why this replica should not be asked, None when it may."""
+        return "stopping" if self.draining.is_set() else self.work.find_obstacle()
 
 
 @asynccontextmanager
@@ -65,27 +82,20 @@ async def open_application(path: Path, clock: Clock) -> AsyncIterator[Applicatio
     ConfigurationError
         The configuration cannot be used.
     Refused
-        An address cannot be listened on.
+        An address cannot be listened on, or there is no cluster to work in.
     """
-    watcher, telemetry, store, draining = ConfigurationWatcher(path), Telemetry(), DecisionStore(), asyncio.Event()
+    watcher, telemetry, store = ConfigurationWatcher(path), Telemetry(), DecisionStore()
     loaded = watcher.current
-    configured, publishing = loaded.configuration.listen, loaded.configuration.publishing
     store.expect(tuple(variant.workload for model in loaded.settings.models for variant in model.variants))
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(ConfiguredParts(watcher, clock, telemetry))
-        states = _choose_state_store(loaded)
-        controller = Controller(parts, decide, StorePublisher(store), states=states, clock=clock, telemetry=telemetry)
-        pages = build_pages_app(store, clock, telemetry, ReplicaUnit(publishing.unit.value))
-        metrics = build_external_metrics_app(store, clock, publishing.max_decision_age_s)
-        addresses = {}
-        find_obstacle = partial(_find_obstacle, draining)
-        for name, app, where in (
-            ("pages", pages, configured.pages),
-            ("external_metrics", metrics, configured.external_metrics_http),
-        ):
-            app.middlewares.insert(0, watch_requests(name, telemetry, find_obstacle))
-            addresses[name] = await listen(stack, name, app, (where.host, where.port))
-        yield Application(store, controller, controller.run, addresses, draining, configured.drain_s)
+        work = await stack.enter_async_context(_choose_work(watcher, clock, store, telemetry))
+        addresses: dict[str, str] = {}
+        drain_s = loaded.configuration.listen.drain_s
+        application = Application(store, work, addresses, asyncio.Event(), drain_s)
+        for server in _list_servers(loaded.configuration, work, store, clock, telemetry):
+            counting = watch_requests(server.name, telemetry, application.find_obstacle)
+            addresses[server.name] = await listen(stack, server, counting)
+        yield application
 
 
 async def serve(path: Path, clock: Clock) -> None:
@@ -99,7 +109,7 @@ async def serve(path: Path, clock: Clock) -> None:
     ConfigurationError
         The configuration cannot be used.
     Refused
-        An address cannot be listened on.
+        An address cannot be listened on, or there is no cluster to work in.
     """
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -108,7 +118,7 @@ async def serve(path: Path, clock: Clock) -> None:
     try:
         async with open_application(path, clock) as application, asyncio.TaskGroup() as tasks:
             log_event("started", config=str(path), addresses=application.addresses)
-            running = tasks.create_task(application.run())
+            running = tasks.create_task(application.work.run())
             await _wait_for_end(signals, application)
             running.cancel()
         log_event("stopped")
@@ -126,11 +136,31 @@ async def _wait_for_end(signals: asyncio.Queue[signal.Signals], application: App
             await asyncio.wait_for(signals.get(), application.drain_s)
 
 
-def _find_obstacle(draining: asyncio.Event) -> str | None:
-    """Return why this replica should not be asked, None when it may."""
-    return "stopping" if draining.is_set() else None
+def _choose_work(
+    watcher: ConfigurationWatcher, clock: Clock, store: DecisionStore, telemetry: Telemetry
+) -> AbstractAsyncContextManager[Work]:
+    if watcher.current.configuration.discovery.kind is DiscoveryKind.KUBERNETES:
+        return open_cluster_work(watcher, clock, store, telemetry)
+    return open_local_work(watcher, clock, store, telemetry)
 
 
-def _choose_state_store(loaded: LoadedConfiguration) -> StateStore:
-    path = loaded.resolve(loaded.configuration.state.file)
-    return MemoryStateStore() if path is None else FileStateStore(path)
+def _list_servers(
+    configuration: Configuration, work: Work, store: DecisionStore, clock: Clock, telemetry: Telemetry
+) -> list[Server]:
+    """Return the pages, and the external metrics API as far as it is served, in TLS and without."""
+    listen, publishing = configuration.listen, configuration.publishing
+    pages = build_pages_app(store, clock, telemetry, ReplicaUnit(publishing.unit.value))
+    servers = [Server("pages", pages, listen.pages.host, listen.pages.port)]
+    if work.security is not None and listen.external_metrics is not None:
+        app = build_external_metrics_app(
+            store, clock, publishing.max_decision_age_s, work.security.middlewares, work.security.checks
+        )
+        where = listen.external_metrics
+        servers.append(Server("external_metrics", app, where.host, where.port, work.security.ssl_context))
+    plain = listen.external_metrics_http
+    if plain is None and len(servers) == 1 and configuration.discovery.kind is not DiscoveryKind.KUBERNETES:
+        plain = ExternalMetricsAddress()
+    if plain is not None:
+        app = build_external_metrics_app(store, clock, publishing.max_decision_age_s)
+        servers.append(Server("external_metrics_http", app, plain.host, plain.port))
+    return servers

@@ -5,22 +5,17 @@ It looks at the file when a pass begins, so nothing is swapped while a pass runs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import aiohttp
 
 from adapter.clock import Clock
 from adapter.collector import Collector
+from adapter.compose.configuration_poll import ConfigurationPoll, blame_ca_file
 from adapter.compose.options import to_collector_options, to_static_urls
 from adapter.config.load import ConfigurationWatcher, LoadedConfiguration
 from adapter.config.schema import DiscoveryKind
 from adapter.controller import InventorySource, Parts
 from adapter.discovery import HttpDiscovery, LastGoodDiscovery, StaticDiscovery
-from adapter.errors import ConfigurationError
-from adapter.telemetry import Telemetry, log_event
-
-_AT_NEXT_START = ("listen", "publishing", "state")
+from adapter.telemetry import Telemetry
 
 
 class ConfiguredParts:
@@ -31,9 +26,9 @@ class ConfiguredParts:
     """
 
     def __init__(self, watcher: ConfigurationWatcher, clock: Clock, telemetry: Telemetry) -> None:
-        self._watcher, self._telemetry = watcher, telemetry
-        self._started = watcher.current.configuration
-        with _blame_ca_file():
+        self._watcher = watcher
+        self._poll = ConfigurationPoll(watcher, self._apply, telemetry)
+        with blame_ca_file():
             self._collector = Collector(to_collector_options(watcher.current), clock, telemetry)
         self._session: aiohttp.ClientSession | None = None
         self._discovery = LastGoodDiscovery(StaticDiscovery({}))
@@ -48,7 +43,7 @@ class ConfiguredParts:
         ConfigurationError
             When what the configuration refers to cannot be used.
         """
-        with _blame_ca_file():
+        with blame_ca_file():
             await self._collector.__aenter__()
         self._session = aiohttp.ClientSession()
         self._apply(self._watcher.current)
@@ -62,18 +57,11 @@ class ConfiguredParts:
 
     async def get_parts(self) -> Parts:
         """Return the parts for the next pass, after a look at the configuration file."""
-        try:
-            changed = self._watcher.poll()
-            if changed is not None:
-                self._apply(changed)
-                self._report_applied(changed)
-        except ConfigurationError as refusal:
-            self._telemetry.count_reload(applied=False)
-            log_event("configuration_refused", level="error", problems=list(refusal.problems))
+        self._poll.poll()
         return self._parts
 
     def _apply(self, loaded: LoadedConfiguration) -> None:
-        with _blame_ca_file():
+        with blame_ca_file():
             self._collector.reconfigure(to_collector_options(loaded))
         self._parts = Parts(loaded.settings, self._renew_discovery(loaded), self._collector)
 
@@ -87,18 +75,3 @@ class ConfiguredParts:
                 source = HttpDiscovery(self._session, discovery.url, discovery.timeout_s)
             self._discovery, self._discovery_options = LastGoodDiscovery(source), options
         return self._discovery
-
-    def _report_applied(self, loaded: LoadedConfiguration) -> None:
-        self._telemetry.count_reload(applied=True)
-        present, started = loaded.configuration, self._started
-        waiting = [name for name in _AT_NEXT_START if getattr(present, name) != getattr(started, name)]
-        log_event("configuration_applied", models=len(loaded.settings.models), at_next_start=waiting)
-
-
-@contextmanager
-def _blame_ca_file() -> Iterator[None]:
-    """Turn what the collector says of the file of authorities into a problem of the configuration."""
-    try:
-        yield
-    except OSError as cause:  # among them ssl.SSLError
-        raise ConfigurationError((f"collection.tls.ca_file cannot be used: {cause}",)) from cause

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
@@ -42,22 +43,28 @@ def watch_requests(server: str, telemetry: Telemetry, find_obstacle: Callable[[]
     return watch
 
 
-async def listen(
-    stack: AsyncExitStack,
-    name: str,
-    app: web.Application,
-    where: tuple[str, int],
-    ssl_context: ssl.SSLContext | None = None,
-) -> str:
-    """Serve `app` on host and port until the stack closes, in TLS where a context is given; return its base URL.
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An application and where it listens, in TLS where a context is given."""
+
+    name: str
+    app: web.Application
+    host: str
+    port: int
+    ssl_context: ssl.SSLContext | None = None
+
+
+async def listen(stack: AsyncExitStack, server: Server, counting: Middleware) -> str:
+    """Serve until the stack closes, `counting` around every answer; return the base URL.
 
     Raises
     ------
     Refused
         The address cannot be listened on.
     """
-    host, port = where
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=_CLOSE_S)
+    host, port, ssl_context = server.host, server.port, server.ssl_context
+    server.app.middlewares.insert(0, counting)
+    runner = web.AppRunner(server.app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=_CLOSE_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
@@ -65,7 +72,7 @@ async def listen(
     except OSError as cause:
         # What could not be resolved has a negative number, and its own text.
         why = os.strerror(cause.errno) if cause.errno is not None and cause.errno > 0 else cause.strerror
-        raise Refused(f"{name}: cannot listen on {host}:{port}: {why}") from cause
+        raise Refused(f"{server.name}: cannot listen on {host}:{port}: {why}") from cause
     bound_host, bound_port = runner.addresses[0][:2]
     scheme, shown = "http" if ssl_context is None else "https", f"[{bound_host}]" if ":" in bound_host else bound_host
     return f"{scheme}://{shown}:{bound_port}"

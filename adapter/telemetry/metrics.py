@@ -63,6 +63,27 @@ class Telemetry:
             registry=self.registry,
         )
         self._configuration_valid.set(1)
+        self._leader = Gauge(
+            "variant_autoscaler_leader",
+            "1 while this replica decides; without a cluster the only one does.",
+            registry=self.registry,
+        )
+        self._leader.set(1)
+        self._ownership = Gauge(
+            "variant_autoscaler_api_ownership_info",
+            "Whose the external metrics API of the cluster is, as seen last; always 1.",
+            ["ownership"],
+            registry=self.registry,
+        )
+
+    def set_leader(self, is_leader: bool) -> None:
+        """Show whether this replica decides."""
+        self._leader.set(int(is_leader))
+
+    def set_api_ownership(self, ownership: str) -> None:
+        """Show whose the external metrics API of the cluster is: ``Ours``, ``Foreign``, ``Absent`` or ``Unknown``."""
+        self._ownership.clear()
+        self._ownership.labels(ownership).set(1)
 
     def count_cycle(self, outcome: str, duration_s: float) -> None:
         """Count one pass of the controller: its outcome (``ok`` or ``failed``) and its duration [s]."""

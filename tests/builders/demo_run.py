@@ -79,8 +79,8 @@ async def open_demo(options: DemoOptions, folder: Path) -> AsyncIterator[DemoRun
     config_file = folder / "config.yaml"
     config_file.write_text(build_configuration(options, 0, 0, process.server.url, process.router.url))
     async with open_application(config_file, clock) as application:
-        controller = asyncio.create_task(application.run())
-        play = asyncio.create_task(process.play(Begin(application.addresses["external_metrics"])))
+        controller = asyncio.create_task(application.work.run())
+        play = asyncio.create_task(process.play(Begin(application.addresses["external_metrics_http"])))
         try:
             yield DemoRun(clock, process, application)
         finally:

@@ -49,7 +49,7 @@ class Stage:
         """Start the adapter and return what its first pass published."""
         application = await self._open.enter_async_context(open_application(self._config, self._clock))
         self._application = application
-        loop = asyncio.create_task(application.run())
+        loop = asyncio.create_task(application.work.run())
         self._open.push_async_callback(_cancel, loop)
         self._begun_s, self._periods = self._clock.now_s(), 0
         await until(lambda: application.store.get().passes == 1)

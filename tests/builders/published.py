@@ -102,7 +102,7 @@ async def read_published(
     session: aiohttp.ClientSession, addresses: Mapping[str, str], namespace: str, *deployments: str
 ) -> Published:
     """Return what is published now, all of it from one pass."""
-    pages, api = addresses["pages"], addresses["external_metrics"] + API_PATH.format(namespace)
+    pages, api = addresses["pages"], addresses["external_metrics_http"] + API_PATH.format(namespace)
     while True:
         document = await _get_json(session, f"{pages}/v1/decisions")
         published = Published(

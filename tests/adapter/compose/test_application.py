@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from adapter.compose import Application, open_application
+from adapter.compose.local import LocalWork
 from adapter.errors import ConfigurationError, Refused
 from tests.builders.captured_log import CapturedLog
 from tests.builders.decisions import ManualClock
@@ -29,12 +30,17 @@ async def _get_page(application: Application) -> tuple[int, str]:
     return await _get(application.addresses["pages"] + "/metrics/default/l40s")
 
 
+async def _run_pass(application: Application) -> None:
+    assert isinstance(application.work, LocalWork)
+    await application.work.controller.run_pass()
+
+
 async def _run_passes(application: Application, clock: ManualClock, pod: FakePod, rates_per_s: list[float]) -> None:
     """Run a pass after each period in which the pod was asked at the given rate."""
     for rate_per_s in rates_per_s:
         clock.time_s += PERIOD_S
         pod.grow(round(rate_per_s * PERIOD_S))
-        await application.controller.run_pass()
+        await _run_pass(application)
 
 
 async def test_nothing_is_published_before_the_first_pass_and_the_pages_say_so(config: Path) -> None:
@@ -48,7 +54,7 @@ async def test_nothing_is_published_before_the_first_pass_and_the_pages_say_so(c
 
 async def test_the_first_pass_publishes_what_is_there(config: Path) -> None:
     async with open_application(config, ManualClock()) as application:
-        await application.controller.run_pass()
+        await _run_pass(application)
         assert await _get(application.addresses["pages"] + "/readyz") == (200, "ok")
         status, page = await _get_page(application)
         assert status == 200
@@ -59,7 +65,7 @@ async def test_more_traffic_asks_for_more_replicas_everywhere_alike(config: Path
     clock = ManualClock()
     async with open_application(config, clock) as application:
         await _run_passes(application, clock, fake_pod, [0, 1, 30])
-        pages, api = application.addresses["pages"], application.addresses["external_metrics"]
+        pages, api = application.addresses["pages"], application.addresses["external_metrics_http"]
         replicas = int((await _get_page(application))[1].split()[-1])
         assert replicas > 1
         decisions = json.loads((await _get(f"{pages}/v1/decisions"))[1])
@@ -121,9 +127,9 @@ async def test_a_bad_change_is_refused_reported_and_changes_nothing(
 
 async def test_a_change_that_needs_a_start_is_named(config: Path, log: CapturedLog) -> None:
     async with open_application(config, ManualClock()) as application:
-        await application.controller.run_pass()
+        await _run_pass(application)
         config.write_text(config.read_text(encoding="utf-8") + "state: {file: state.json}\n", encoding="utf-8")
-        await application.controller.run_pass()
+        await _run_pass(application)
     assert log.read("configuration_applied")[0]["at_next_start"] == ["state"]
 
 
@@ -146,7 +152,7 @@ async def test_the_state_outlives_a_restart(config: Path, fake_pod: FakePod, tmp
     assert (tmp_path / "state.json").is_file()
     clock.time_s += 5.0
     async with open_application(config, clock) as application:
-        await application.controller.run_pass()  # one reading only: no rates yet
+        await _run_pass(application)  # one reading only: no rates yet
         assert (await _get_page(application))[1] == before
 
 
@@ -157,7 +163,7 @@ async def test_the_token_is_read_from_its_file(config: Path, fake_pod: FakePod, 
         encoding="utf-8",
     )
     async with open_application(config, ManualClock()) as application:
-        await application.controller.run_pass()
+        await _run_pass(application)
     assert fake_pod.authorizations == ["Bearer secret"]
 
 
@@ -183,12 +189,12 @@ async def test_an_address_in_use_is_told_and_nothing_stays_open(config: Path) ->
 
 async def test_while_draining_only_readiness_is_refused(config: Path) -> None:
     async with open_application(config, ManualClock()) as application:
-        await application.controller.run_pass()
+        await _run_pass(application)
         application.draining.set()
         answers: dict[str, Any] = {}
         for server, address in application.addresses.items():
             answers[server] = [(await _get(address + path))[0] for path in ("/readyz", "/livez")]
-        assert answers == {"pages": [503, 200], "external_metrics": [503, 200]}
+        assert answers == {"pages": [503, 200], "external_metrics_http": [503, 200]}
         assert (await _get_page(application))[0] == 200
 
 

@@ -1,0 +1,115 @@
+"""The parts of a pass in a cluster: the configuration file joined with what the watches know at that moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from adapter.clock import Clock
+from adapter.cluster import ClusterView
+from adapter.collector import Collector
+from adapter.compose.configuration_poll import ConfigurationPoll, blame_ca_file
+from adapter.compose.options import to_collector_options
+from adapter.config.load import ConfigurationWatcher, LoadedConfiguration
+from adapter.controller import Parts
+from adapter.errors import Unreachable
+from adapter.inventory import Inventory
+from adapter.kube.discovery import ClusterWatch, WorkloadClaim
+from adapter.kube.followers import find_bounds
+from adapter.merging import Merged, merge
+from adapter.telemetry import Telemetry
+from optimizer.domain import WorkloadRef
+
+
+class ClusterParts:
+    """Gives the parts of each pass; use it as an async context manager.
+
+    Parameters
+    ----------
+    watcher
+        Looks at the configuration file.
+    watch
+        Looks at the cluster; somebody runs it.
+
+    Attributes
+    ----------
+    view
+        What the cluster told when the parts were given last, troubles of joining included.
+    merged
+        What was made of it; None before the first time.
+    refused
+        Workloads that another installation decides about; whoever finds out writes it here.
+    """
+
+    def __init__(self, watcher: ConfigurationWatcher, watch: ClusterWatch, clock: Clock, telemetry: Telemetry) -> None:
+        self._watcher, self._watch, self._clock = watcher, watch, clock
+        self._poll = ConfigurationPoll(watcher, self._apply, telemetry)
+        with blame_ca_file():
+            self._collector = Collector(to_collector_options(watcher.current), clock, telemetry)
+        self.view = ClusterView()
+        self.merged: Merged | None = None
+        self.refused: frozenset[WorkloadRef] = frozenset()
+
+    async def __aenter__(self) -> ClusterParts:
+        """Open the connections to pods.
+
+        Raises
+        ------
+        ConfigurationError
+            When what the configuration refers to cannot be used.
+        """
+        with blame_ca_file():
+            await self._collector.__aenter__()
+        self._apply(self._watcher.current)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close the connections."""
+        await self._collector.__aexit__(*exc)
+
+    async def get_parts(self) -> Parts:
+        """Return the parts for the next pass, after a look at the configuration file and at the cluster.
+
+        Raises
+        ------
+        Unreachable
+            Before the cluster was known once.
+        """
+        self._poll.poll()
+        loaded = self._watcher.current
+        view = self._watch.get_view()
+        if not self._watch.is_synced:
+            raise Unreachable(f"the cluster is not known yet: {view.inventory.reason}")
+        bounds = find_all_bounds(loaded, view)
+        merged = merge(loaded, view, bounds=bounds, now_s=self._clock.now_s(), refused=self.refused)
+        self._collector.reconfigure(to_collector_options(merged.loaded))
+        self.view, self.merged = replace(view, troubles=merged.troubles), merged
+        return Parts(merged.settings, _Seen(view.inventory), self._collector)
+
+    def _apply(self, loaded: LoadedConfiguration) -> None:
+        with blame_ca_file():
+            self._collector.reconfigure(to_collector_options(loaded))
+        self._watch.claim(list_claims(loaded), loaded.configuration.accelerators)
+
+
+class _Seen:
+    """The inventory of one view, as a source of it."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+
+    async def fetch_inventory(self) -> Inventory:
+        return self._inventory
+
+
+def list_claims(loaded: LoadedConfiguration) -> tuple[WorkloadClaim, ...]:
+    """Return the workloads that the configuration names."""
+    configured = (variant for model in loaded.settings.models for variant in model.variants)
+    return tuple(WorkloadClaim(variant.workload, variant.model_id, variant.name) for variant in configured)
+
+
+def find_all_bounds(loaded: LoadedConfiguration, view: ClusterView) -> dict[WorkloadRef, tuple[int, int | None]]:
+    """Return the fewest and the most replicas that followers allow, by workload."""
+    patches_zero = loaded.configuration.kubernetes.patch_zero
+    return {
+        workload: find_bounds(followers, patches_zero=patches_zero) for workload, followers in view.followers.items()
+    }

@@ -1,0 +1,222 @@
+"""What one replica does in a cluster: watch, serve what was told, and decide while it holds the lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from adapter.clock import Clock
+from adapter.cluster import Dialect
+from adapter.compose.cluster.api import ClusterApi
+from adapter.compose.cluster.identity import ReplicaIdentity, read_identity
+from adapter.compose.cluster.parts import ClusterParts
+from adapter.compose.cluster.publisher import ClusterPublisher, to_actuation_options
+from adapter.config.load import ConfigurationWatcher, LoadedConfiguration
+from adapter.config.schema import KubernetesConfig, ReplicaUnit
+from adapter.controller import Controller
+from adapter.errors import AdapterError
+from adapter.external_metrics.app import Check
+from adapter.external_metrics.security import ApiSecurity
+from adapter.kube.actuation import ActuationOptions, Actuator
+from adapter.kube.client import KubeClient, open_kube_client
+from adapter.kube.decisions import DecisionReader, DecisionWatch, DecisionWriter, Installation
+from adapter.kube.discovery import ClusterWatch, DiscoveryOptions
+from adapter.kube.events import EventWriter
+from adapter.kube.lease import LeaderElector
+from adapter.kube.mapper import ResourceMapper
+from adapter.kube.state_store import KubeStateStore
+from adapter.store import DecisionStore
+from adapter.telemetry import Telemetry, log_event
+from optimizer import decide
+from optimizer.domain import ModelDecision
+
+_PAGE_UNITS = {ReplicaUnit.REPLICAS: 1, ReplicaUnit.HUNDREDTHS: 100}
+
+SYNC_S = 30.0
+"""A leader that does not know its cluster within this time says so, and goes on trying [s]."""
+
+
+class ClusterWork:
+    """Everything that runs in one replica beside its servers.
+
+    Parameters
+    ----------
+    watcher
+        Looks at the configuration file.
+    client, clock
+        The cluster, and the time.
+    identity
+        Who we are there.
+    store
+        What this replica serves.
+    telemetry
+        Our own metrics.
+    """
+
+    def __init__(
+        self,
+        watcher: ConfigurationWatcher,
+        client: KubeClient,
+        clock: Clock,
+        *,
+        identity: ReplicaIdentity,
+        store: DecisionStore,
+        telemetry: Telemetry,
+    ) -> None:
+        self._watcher, self._client, self._clock = watcher, client, clock
+        self._identity, self._store, self._telemetry = identity, store, telemetry
+        configuration = watcher.current.configuration
+        self._kubernetes = configuration.kubernetes
+        self._namespaces = configuration.discovery.namespaces
+        self._mapper = ResourceMapper(client)
+        self._watch = ClusterWatch(client, clock, to_discovery_options(watcher.current), mapper=self._mapper)
+        self._installation = Installation(identity.namespace, identity.installation)
+        self._decisions = DecisionWatch(client, clock, self._installation, self._namespaces)
+        self._reader = DecisionReader(self._decisions, clock, self._show)
+        self._elector = _make_elector(client, clock, identity, self._kubernetes)
+        telemetry.set_leader(False)
+        self._api: ClusterApi | None = None
+        if configuration.listen.external_metrics is not None:
+            self._api = ClusterApi(
+                watcher.current,
+                configuration.listen.external_metrics,
+                client,
+                clock,
+                identity=identity,
+                is_leader=self._is_leader,
+                on_ownership=lambda state: telemetry.set_api_ownership(state.ownership.value),
+            )
+
+    @property
+    def security(self) -> ApiSecurity | None:
+        """What stands before the external metrics API, None where that is not served."""
+        return None if self._api is None else self._api.security
+
+    async def run(self) -> None:
+        """Do all of it until canceled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch.run())
+            tasks.create_task(self._reader.run())
+            if self._api is not None:
+                tasks.create_task(self._api.run())
+            tasks.create_task(self._lead() if self._elector is None else self._elector.run(self._lead))
+
+    def find_obstacle(self) -> str | None:
+        """Return why this replica should not be asked yet, None when it may."""
+        if not self._decisions.is_synced:
+            return f"decisions not read yet: {self._decisions.failure or 'no answer so far'}"
+        checks: Sequence[Check] = () if self._api is None else self._api.security.checks
+        return next((problem for check in checks if (problem := check()) is not None), None)
+
+    async def _lead(self) -> None:
+        """Decide until canceled, then keep what is remembered."""
+        self._telemetry.set_leader(True)
+        states = KubeStateStore(
+            self._client,
+            self._clock,
+            self._installation,
+            namespaces=self._namespaces,
+            interval_s=self._kubernetes.state_interval_s,
+        )
+        try:
+            await self._wait_until_known()
+            async with ClusterParts(self._watcher, self._watch, self._clock, self._telemetry) as parts:
+                await self._build_controller(parts, states).run()
+        finally:
+            self._telemetry.set_leader(False)
+            try:
+                await states.flush()
+            except AdapterError as failure:
+                log_event("state_not_kept", level="warning", error=str(failure))
+
+    async def _wait_until_known(self) -> None:
+        """Return when what was told before is known; nothing may be decided earlier."""
+        while not self._decisions.is_synced:
+            try:
+                await self._decisions.wait_synced(SYNC_S)
+            except AdapterError as failure:
+                log_event("not_deciding", level="warning", error=str(failure))
+        held = {line.workload: line.key.model_id for model in self._store.get().models for line in model.variants}
+        self._watch.recall(held)
+
+    def _build_controller(self, parts: ClusterParts, states: KubeStateStore) -> Controller:
+        identity = f"{self._identity.installation}/{self._identity.replica}"
+        events = EventWriter(self._client, self._clock, instance=identity) if self._kubernetes.events else None
+        writer = DecisionWriter(
+            self._client, self._clock, self._decisions, events=events, holder=self._identity.replica
+        )
+
+        def get_options() -> ActuationOptions:
+            scaled = parts.merged.scaled if parts.merged is not None else ()
+            return to_actuation_options(self._watcher.current, scaled, self._watch.kubernetes_minor)
+
+        publisher = ClusterPublisher(
+            self._store,
+            parts,
+            self._decisions,
+            writer=writer,
+            actuator=Actuator(self._client, self._mapper, self._clock),
+            get_options=get_options,
+            is_leader=self._is_leader,
+            clock=self._clock,
+        )
+        return Controller(parts, decide, publisher, states=states, clock=self._clock, telemetry=self._telemetry)
+
+    def _is_leader(self) -> bool:
+        return self._elector is None or self._elector.is_leader
+
+    def _show(self, models: tuple[ModelDecision, ...]) -> None:
+        """Serve what everybody was told; workloads that are claimed and not decided about are known as such."""
+        told = {line.workload for model in models for line in model.variants}
+        claimed = [facts.workload for facts in self._watch.get_view().variants] if self._watch.is_synced else []
+        self._store.show(models, tuple(workload for workload in claimed if workload not in told))
+
+
+@asynccontextmanager
+async def open_cluster_work(
+    watcher: ConfigurationWatcher, clock: Clock, store: DecisionStore, telemetry: Telemetry
+) -> AsyncIterator[ClusterWork]:
+    """Yield the work of one replica, which somebody has to run.
+
+    Raises
+    ------
+    Refused
+        When there is no cluster, or the credentials cannot be used.
+    """
+    kubernetes = watcher.current.configuration.kubernetes
+    async with open_kube_client(watcher.current.resolve(kubernetes.kubeconfig)) as client:
+        identity = read_identity(kubernetes)
+        yield ClusterWork(watcher, client, clock, identity=identity, store=store, telemetry=telemetry)
+
+
+def to_discovery_options(loaded: LoadedConfiguration) -> DiscoveryOptions:
+    """Return how the configuration wants the cluster to be looked at."""
+    discovery = loaded.configuration.discovery
+    return DiscoveryOptions(
+        namespaces=discovery.namespaces,
+        dialects=tuple(Dialect(dialect.value) for dialect in discovery.dialects),
+        has_quotas=discovery.limits.quotas,
+        has_nodes=discovery.limits.nodes,
+        unschedulable_after_s=discovery.unschedulable_after_s,
+        accelerators=tuple(loaded.configuration.accelerators),
+        page_units_per_replica=_PAGE_UNITS[loaded.configuration.publishing.unit],
+    )
+
+
+def _make_elector(
+    client: KubeClient, clock: Clock, identity: ReplicaIdentity, kubernetes: KubernetesConfig
+) -> LeaderElector | None:
+    election = kubernetes.leader_election
+    if not election.enabled:
+        return None
+    return LeaderElector(
+        client,
+        clock,
+        namespace=identity.namespace,
+        name=identity.installation,
+        identity=identity.replica,
+        lease_s=election.lease_s,
+        renew_s=election.renew_s,
+        retry_s=election.retry_s,
+    )
