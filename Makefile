@@ -2,11 +2,15 @@
 #
 #   PYTHON=python3.12   the interpreter to build the environment with (default: the first one found that is new enough)
 #   VENV=.venv          where the environment lives
+#   IMAGE=name          name of the image that `make image` builds; without a tag it gets the version
+#   ENGINE=podman       what builds it (default: docker or podman, whichever answers)
 #   ARGS=...            handed on to the command behind the target, such as: make run ARGS="--for 2m --speed 2"
 
 VENV ?= .venv
 PYTHON ?=
 ARGS ?=
+IMAGE ?= variant-autoscaler
+ENGINE ?=
 
 BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.complete
@@ -16,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run demo demo-cluster test test-quick test-control-plane control-plane test-engine bench lint types format pytest pytest-quick lock clean no-python
+.PHONY: help run demo demo-cluster test test-quick test-control-plane control-plane test-engine bench image chart lint types format pytest pytest-quick lock clean no-python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +49,12 @@ test-engine: $(ENVIRONMENT) ## against a real vLLM on CPU (opt-in: downloads and
 
 bench: $(ENVIRONMENT) ## our own speed: reading pages, one cycle, answering requests
 	$(BIN)/python tests/bench/run.py $(ARGS)
+
+image: ## the container image, by docker or podman (IMAGE=registry.example.com/variant-autoscaler, ENGINE=podman)
+	@$(build_image)
+
+chart: $(ENVIRONMENT) ## renew what follows from the chart and the configuration: manifests/, schema of its values
+	@$(BIN)/python -m tests.deploy.generate
 
 lint: $(ENVIRONMENT) ## formatting and lint
 	$(BIN)/ruff format --check --quiet
@@ -102,4 +112,28 @@ define create_environment
 	fi; \
 	echo "environment: making $(VENV) with $$found"; \
 	"$$found" -m venv --clear "$(VENV)"
+endef
+
+# The engine is the first one that answers; a name without a tag gets the version of the project.
+define build_image
+	engine=; installed=; \
+	for candidate in $(or $(ENGINE),docker podman); do \
+		command -v "$$candidate" >/dev/null 2>&1 || continue; \
+		installed="$$installed $$candidate"; \
+		if "$$candidate" version >/dev/null 2>&1; then engine=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$engine" ]; then \
+		if [ -n "$$installed" ]; then \
+			echo "image:$$installed is installed but does not answer: is its service running, and may you use it?" >&2; \
+		else \
+			echo "image: a container engine is needed; looked for: $(or $(ENGINE),docker podman)" >&2; \
+			echo "image: install Docker or Podman, or name yours: make image ENGINE=nerdctl" >&2; \
+		fi; \
+		exit 1; \
+	fi; \
+	case "$(notdir $(IMAGE))" in \
+		*:*) image="$(IMAGE)" ;; \
+		*) image="$(IMAGE):$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' adapter/__init__.py)" ;; \
+	esac; \
+	"$$engine" build --tag "$$image" $(ARGS) . && echo "image: $$image"
 endef
