@@ -61,7 +61,7 @@ class LeaderElector:
         self._client, self._clock = client, clock
         self._namespace, self._name, self._identity = namespace, name, identity
         self._lease_s, self._renew_s, self._retry_s = lease_s, renew_s, retry_s
-        self._attempt_s = renew_s / 2  # so that a connection that hangs leaves time for another one
+        self._attempt_s = renew_s / 3  # so that a connection that hangs leaves time for another one
         self._observed: _Observation | None = None
         self._held_until_s: float | None = None
         self._failure: str | None = None
@@ -98,18 +98,21 @@ class LeaderElector:
         """Lead until the lease is lost, or `lead` ends; return whether it ended by itself."""
         leading = asyncio.ensure_future(lead())
         renewing = asyncio.ensure_future(self._keep_renewing())
+        is_canceled = False
         try:
             await asyncio.wait({leading, renewing}, return_when=asyncio.FIRST_COMPLETED)
-            is_finished = leading.done()
-        finally:
-            for task in (leading, renewing):  # the lease is renewed until the leader has cleaned up
-                task.cancel()
-                await asyncio.wait({task})
-            log_event("leadership_ended", identity=self._identity, holder=self.holder)
-            await self._release()
+        except asyncio.CancelledError:
+            is_canceled = True
+        is_finished = leading.done()
+        is_canceled |= await _end(leading)  # the lease is renewed until the leader has cleaned up
+        is_canceled |= await _end(renewing)
+        log_event("leadership_ended", identity=self._identity, holder=self.holder)
+        await self._release()
         for task in (leading, renewing):
             if not task.cancelled():
                 task.result()
+        if is_canceled:
+            raise asyncio.CancelledError
         return is_finished
 
     async def _acquire(self) -> None:
@@ -145,14 +148,17 @@ class LeaderElector:
 
     async def _keep_renewing(self) -> None:
         """Renew until the lease is lost, or could not be renewed for too long."""
+        wait_s = self._retry_s
         while self._held_until_s is not None:
-            await self._clock.sleep(min(self._retry_s, self._held_until_s - self._clock.now_s()))
+            await self._clock.sleep(min(wait_s, self._held_until_s - self._clock.now_s()))
             left_s = self._held_until_s - self._clock.now_s()
             if left_s <= 0.0:
                 self._held_until_s = None
                 return
+            wait_s = self._retry_s / 4  # after a failure every try counts
             try:
                 await wait_within(self._clock, min(left_s, self._attempt_s), self._renew())
+                wait_s = self._retry_s
             except TimeoutError:
                 self._report(f"no answer within {min(left_s, self._attempt_s):g} s")
             except AdapterError as failure:
@@ -234,6 +240,18 @@ class LeaderElector:
         self._failure = failure
         if failure is not None:
             log_event("election_failed", level="warning", identity=self._identity, error=failure)
+
+
+async def _end(task: asyncio.Future[None]) -> bool:
+    """Cancel a task and wait until it has cleaned up, come what may; return whether we were canceled meanwhile."""
+    task.cancel()
+    is_canceled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            is_canceled = True
+    return is_canceled
 
 
 def _get_spec(lease: Json) -> Json:

@@ -6,7 +6,8 @@
             await client.list(PODS)
 
 It knows no admission, no defaults, no controllers and no users. What it can do wrong on purpose: `fail`, `deny`,
-`hang`, `lose_answers`, `drop_watches`, `silence_watches`, `send_error`, `forget_history`, `stop` and `start`, `uninstall`.
+`hang`, `lose_answers`, `drop_watches`, `silence_watches`, `send_error`, `forget_history`, `stop` and `start`,
+`uninstall`.
 """
 
 from __future__ import annotations
