@@ -6,7 +6,8 @@ A change is noticed by content, not by time stamps: a mounted ConfigMap swaps li
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapter.config.decode import decode_text
@@ -29,11 +30,14 @@ class LoadedConfiguration:
         As the optimizer wants it.
     folder
         Where relative paths in it start.
+    tables
+        The content of every table file by the name the configuration calls it.
     """
 
     configuration: Configuration
     settings: Settings
     folder: Path
+    tables: Mapping[str, IterationTable] = field(default_factory=dict)
 
     def resolve(self, name: str | None) -> Path | None:
         """Return the path that the configuration calls `name`, None for None."""
@@ -107,7 +111,7 @@ def load_configuration(path: Path, files: FileReader | None = None) -> LoadedCon
         raise ConfigurationError((f"the file {cause}",)) from cause
     folder = path.absolute().parent
     tables = _read_tables(configuration, folder, files)
-    return LoadedConfiguration(configuration, to_settings(configuration, tables), folder)
+    return LoadedConfiguration(configuration, to_settings(configuration, tables), folder, tables)
 
 
 def _read_tables(configuration: Configuration, folder: Path, files: FileReader) -> dict[str, IterationTable]:

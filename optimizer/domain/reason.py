@@ -52,6 +52,7 @@ class ReasonCode(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     CONFLICTING_CLAIM = "ConflictingClaim"
     BAD_ANNOTATION = "BadAnnotation"
+    INCOMPLETE = "Incomplete"
     NO_FOLLOWER = "NoFollower"
     NOT_FOLLOWED = "NotFollowed"
     FOLLOWED = "Followed"

@@ -18,7 +18,7 @@ from adapter.config.schema.overrides import OverrideConfig
 from adapter.config.schema.performance import LawConfig, PerformanceConfig, TableConfig
 from adapter.config.schema.promises import ClassSourceConfig, ServiceClassConfig
 from adapter.config.schema.resources import AcceleratorConfig, LimitConfig
-from adapter.config.schema.root import Configuration
+from adapter.config.schema.root import Configuration, find_confusions
 from adapter.config.schema.serving import (
     AuthenticationKind,
     CertificateConfig,
@@ -78,4 +78,5 @@ __all__ = [
     "VariantConfig",
     "WorkloadConfig",
     "WorkloadKind",
+    "find_confusions",
 ]

@@ -178,7 +178,7 @@ class Configuration:
         for i, model in enumerate(self.models):
             chosen = self.get_service_classes(model)
             deployments = None if self.is_clustered else [v.get_deployment() for v in model.variants]
-            for problem in _find_confusions(chosen, deployments):
+            for problem in find_confusions(chosen, deployments):
                 yield Problem(f"models[{i}].service_classes", problem)
 
     @rule()
@@ -278,7 +278,7 @@ def _find_naming_key(variant: VariantConfig) -> str:
     return "deployment" if variant.deployment else "name"
 
 
-def _find_confusions(classes: Mapping[str, ServiceClassConfig], deployments: list[str] | None) -> Iterator[str]:
+def find_confusions(classes: Mapping[str, ServiceClassConfig], deployments: list[str] | None) -> Iterator[str]:
     """Yield what keeps the requests of `classes`, by name, from being told apart; None: deployments are not known."""
     sources: dict[object, str] = {}
     for name, service_class in classes.items():

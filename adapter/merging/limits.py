@@ -1,0 +1,60 @@
+"""Amounts that a cluster tells become limits: rows over the variants that they count. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapter.cluster import AmountKind, ClusterAmount
+from adapter.inventory import Inventory
+from optimizer.domain import Limit, LimitKind, PodPhase, Settings, Variant, WorkloadRef
+
+_KINDS = {
+    AmountKind.QUOTA: LimitKind.QUOTA,
+    AmountKind.NODES: LimitKind.ACCELERATORS,
+    AmountKind.SCHEDULER: LimitKind.ACCELERATORS,
+}
+
+
+def build_limits(amounts: Iterable[ClusterAmount], settings: Settings, inventory: Inventory) -> tuple[Limit, ...]:
+    """Return one limit for every amount that counts any variant of `settings`; of two of one name the smaller."""
+    variants = [variant for model in settings.models for variant in model.variants]
+    limits: dict[str, Limit] = {}
+    for amount in amounts:
+        limit = _build_limit(amount, variants, inventory)
+        present = limits.get(limit.name)
+        if limit.coefficients and (present is None or (limit.amount or 0.0) < (present.amount or 0.0)):
+            limits[limit.name] = limit
+    return tuple(limits.values())
+
+
+def _build_limit(amount: ClusterAmount, variants: Iterable[Variant], inventory: Inventory) -> Limit:
+    coefficients = {
+        variant.key(role): 1.0 if amount.kind is AmountKind.SCHEDULER else float(variant.accelerators_per_replica)
+        for variant in variants
+        if _counts(amount, variant)
+        for role in variant.roles
+    }
+    bound = amount.amount
+    if amount.workload is not None:
+        bound = max(bound, _count_ready(inventory, amount.workload))  # what serves has its place
+    place = "" if amount.namespace is None else f"{amount.namespace}/"
+    return Limit(
+        name=f"{amount.kind.value} {place}{amount.name}",
+        kind=_KINDS[amount.kind],
+        coefficients=coefficients,
+        amount=bound,
+        namespaces=None if amount.namespace is None else (amount.namespace,),
+        source=amount.message or "cluster",
+    )
+
+
+def _counts(amount: ClusterAmount, variant: Variant) -> bool:
+    if amount.kind is AmountKind.SCHEDULER:
+        return variant.workload == amount.workload
+    in_scope = amount.namespace is None or variant.namespace == amount.namespace
+    return in_scope and amount.accelerator in (None, variant.accelerator)
+
+
+def _count_ready(inventory: Inventory, workload: WorkloadRef) -> float:
+    entry = inventory.get(workload)
+    return 0.0 if entry is None else float(sum(pod.phase is PodPhase.READY for pod in entry.pods))
