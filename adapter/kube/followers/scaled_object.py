@@ -162,7 +162,7 @@ def _mend(trigger: Mapping[str, Any], workload: WorkloadRef, metric: str) -> Tre
 
 def _names(workload: WorkloadRef, metadata: Mapping[str, str]) -> bool:
     """Whether a trigger asks for `workload` by name."""
-    name = re.compile(rf"(?<![A-Za-z0-9.-]){re.escape(workload.name)}(?![A-Za-z0-9.-])")
+    name = re.compile(rf"(?<![A-Za-z0-9-]){re.escape(workload.name)}(?![A-Za-z0-9.-])")
     return any(name.search(text) for text in metadata.values())
 
 

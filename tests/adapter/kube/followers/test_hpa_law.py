@@ -1,4 +1,4 @@
-"""The law of the horizontal pod autoscaler is the judge: free of obstacles means every step is followed, and only then."""
+"""The law of the horizontal pod autoscaler judges: without obstacles it follows every step, with one it loses some."""
 
 from __future__ import annotations
 
