@@ -24,14 +24,19 @@ LEASE_S, RENEW_S, RETRY_S = 12.0, 8.0, 2.0
 
 
 class SeverableClient(KubeClient):
-    """A client whose cable can be pulled."""
+    """A client whose cable can be pulled, or be very long."""
 
     is_severed = False
+    clock: QuietClock | None = None
+    lag_s = 0.0
 
     async def _call(self, *args: Any, **kwargs: Any) -> Any:
         if self.is_severed:
             raise aiohttp.ClientConnectionError("the cable is out")
-        return await super()._call(*args, **kwargs)
+        answer = await super()._call(*args, **kwargs)
+        if self.clock is not None:
+            await self.clock.sleep(self.lag_s)
+        return answer
 
 
 @dataclass
@@ -213,6 +218,17 @@ async def test_an_api_that_never_answers_is_no_reason_to_go_on(house: House) -> 
     house.api.heal()
     await house.run_until(lambda: first.elector.is_leader, 6.0)
     assert first.elector.failure is None
+
+
+async def test_a_renewal_counts_from_when_it_was_asked_for(house: House) -> None:
+    """Others may have seen it long before its answer came here."""
+    first = await house.open()
+    await house.run(3.0)
+    first.client.clock, first.client.lag_s = house.clock, 2.5
+    await house.run(3.75)  # asked for at 4 s, applied then, answered at 6.5 s
+    first.client.is_severed = True
+    await house.run(20.0)
+    assert first.get_last_s("stops") == 4.0 + RENEW_S
 
 
 async def test_a_short_outage_changes_nothing(house: House) -> None:
@@ -400,7 +416,7 @@ async def test_what_the_leader_raises_comes_out_and_the_lease_is_free(house: Hou
     assert house.get_lease()["holderIdentity"] == ""
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 async def test_never_do_two_lead_whatever_breaks_and_soon_one_does(house: House, seed: int) -> None:
     """Random cables out and in, lost answers, killed and new processes, clocks days apart."""
     stream = Random(seed)
