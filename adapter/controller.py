@@ -146,12 +146,18 @@ class Controller:
             try:
                 await self.run_pass()
                 self._telemetry.count_cycle("ok", read_wall_s() - started_s)
+            except AdapterError as failure:  # the world failed, and said how
+                self._take_failure(started_s, failure, exception=None)
             except Exception as failure:  # the outermost loop: whatever went wrong, the next pass may go well
-                self._publisher.count_failed_pass()
-                self._telemetry.count_cycle("failed", read_wall_s() - started_s)
-                log_event("pass_failed", level="error", exception=failure, error=f"{type(failure).__name__}: {failure}")
+                self._take_failure(started_s, failure, exception=failure)
             due_s = max(due_s + self._period_s, self._clock.now_s())
             await self._clock.sleep_until(due_s)
+
+    def _take_failure(self, started_s: float, failure: Exception, exception: Exception | None) -> None:
+        """Count and log a pass that failed, with where that was unless the failure tells it."""
+        self._publisher.count_failed_pass()
+        self._telemetry.count_cycle("failed", read_wall_s() - started_s)
+        log_event("pass_failed", level="error", exception=exception, error=f"{type(failure).__name__}: {failure}")
 
     async def run_pass(self) -> tuple[ModelDecision, ...]:
         """Run one pass, publish what it decides, and return it."""

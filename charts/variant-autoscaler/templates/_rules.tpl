@@ -31,10 +31,10 @@
 {{- end }}
 - apiGroups: [variant-autoscaler.io]
   resources: [variantdecisions]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, update, delete]
 - apiGroups: [variant-autoscaler.io]
   resources: [variantdecisions/status]
-  verbs: [patch]
+  verbs: [update]
 {{- if .Values.events }}
 - apiGroups: [events.k8s.io]
   resources: [events]
@@ -73,7 +73,7 @@
   verbs: [get, update]
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 {{- if and .Values.apiService.create (eq .Values.certificates.kind "selfSigned") }}
 - apiGroups: [""]
   resources: [secrets]
