@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from adapter.errors import BadDocument, NotFound
 from adapter.kube.client import Json, KubeClient
 from adapter.kube.resource import Resource
+
+_API_VERSION = re.compile(r"(?:(?P<group>[a-z0-9]+(?:[.-][a-z0-9]+)*)/)?(?P<version>[a-z][a-z0-9]*)", re.ASCII)
 
 
 class ResourceMapper:
@@ -20,7 +24,7 @@ class ResourceMapper:
         Raises
         ------
         NotFound
-            When the cluster does not serve it.
+            When the cluster does not serve it, or no cluster could.
         AdapterError
             As `KubeClient.get` does; `BadDocument` for an unreadable answer.
         """
@@ -33,8 +37,11 @@ class ResourceMapper:
 
     async def _discover(self, api_version: str) -> dict[tuple[str, str], Resource]:
         """Return all kinds of one group and version."""
-        group, _, version = api_version.rpartition("/")
-        probe = Resource(group, version, "", "").get_path().rstrip("/")
+        found = _API_VERSION.fullmatch(api_version)  # it becomes part of a path, and anybody may have written it
+        if found is None:
+            return {}
+        group, version = found["group"] or "", found["version"]
+        probe = f"/apis/{group}/{version}" if group else f"/api/{version}"
         document = await self._client.request("GET", probe)
         try:
             return {

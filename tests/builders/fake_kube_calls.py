@@ -82,9 +82,9 @@ class ServedKinds:
 
     async def read(self, request: web.Request) -> tuple[Resource, Call]:
         """Return what a request asks for."""
-        parts = request.path.strip("/").split("/")
+        parts = [*request.path.strip("/").split("/"), "", ""]
         group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
-        namespace = None
+        namespace, rest = None, rest[:-2]
         if len(rest) >= 3 and rest[0] == "namespaces" and self.find(group, version, rest[2]):
             namespace, rest = rest[1], rest[2:]
         resource = self.find(group, version, rest[0]) if rest else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -25,13 +24,6 @@ from tests.builders.fake_servers import (
     answer_reset,
     answer_with,
 )
-
-
-@pytest.fixture
-async def servers() -> AsyncIterator[FakeServers]:
-    fakes = FakeServers()
-    yield fakes
-    await fakes.close()
 
 
 def write_kubeconfig(folder: Path, url: str, *, token: str = "secret") -> Path:
