@@ -11,7 +11,7 @@ RUN python -m pip wheel --no-deps --only-binary=:all: --require-hashes --require
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY adapter ./adapter
 COPY optimizer ./optimizer
-RUN python -m venv tools && tools/bin/python -m pip install --no-index --find-links wheels setuptools
+RUN python -m venv tools && tools/bin/python -m pip install --no-index --upgrade --find-links wheels setuptools
 RUN tools/bin/python -m pip wheel --no-deps --no-index --no-build-isolation --wheel-dir own .
 # The environment: the wheel and what it depends on; the tools of development stay behind.
 RUN python -m venv --without-pip /opt/variant-autoscaler
@@ -20,7 +20,8 @@ RUN python -m pip --python /opt/variant-autoscaler/bin/python install --no-index
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="variant-autoscaler" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/variant-autoscaler /opt/variant-autoscaler
-ENV PATH=/opt/variant-autoscaler/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# HOME: a user without an entry in /etc/passwd has none otherwise, and libraries look for their files there.
+ENV PATH=/opt/variant-autoscaler/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # Pages, and the external metrics API.
 EXPOSE 8080 6443
 USER 65532:65532
