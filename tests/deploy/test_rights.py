@@ -17,24 +17,25 @@ def _rights(scope: str, group: str, resources: str, verbs: str, name: str = "") 
     return {Right(scope, group, resource, verb, name) for resource in resources.split() for verb in verbs.split()}
 
 
-def _read(scope: str, group: str, resources: str) -> set[Right]:
-    return _rights(scope, group, resources, "get list watch")
+def _watch(scope: str, group: str, resources: str) -> set[Right]:
+    return _rights(scope, group, resources, "list watch")
 
 
 READ = (
-    _read("*", "apps", "deployments statefulsets replicasets")
-    | _read("*", "", "pods nodes")
-    | _read("*", "autoscaling", "horizontalpodautoscalers")
+    _watch("*", "apps", "deployments statefulsets replicasets")
+    | _watch("*", "", "pods nodes")
+    | _watch("*", "autoscaling", "horizontalpodautoscalers")
 )
-DECISIONS = _rights("*", "variant-autoscaler.io", "variantdecisions", "get list watch create patch delete") | _rights(
-    "*", "variant-autoscaler.io", "variantdecisions/status", "patch"
+DECISIONS = _rights("*", "variant-autoscaler.io", "variantdecisions", "get list watch create update delete") | _rights(
+    "*", "variant-autoscaler.io", "variantdecisions/status", "update"
 )
 OWN = (
     _rights(NAMESPACE, "coordination.k8s.io", "leases", "create")
     | _rights(NAMESPACE, "coordination.k8s.io", "leases", "get update", "variant-autoscaler")
-    | _rights(NAMESPACE, "", "configmaps", "get list watch create update patch delete")
+    | _rights(NAMESPACE, "", "configmaps", "get list watch create patch delete")
 )
-LEAST = READ | DECISIONS | OWN
+HEARTBEATS = _rights("*", "", "configmaps", "get", "variant-autoscaler-heartbeat")
+LEAST = READ | DECISIONS | HEARTBEATS | OWN
 LEAST_VALUES: dict[str, Any] = {
     "discover": {"leaderWorkerSets": False, "scaledObjects": False, "podAutoscalers": False},
     "limits": {"quotas": False},
@@ -45,18 +46,18 @@ SCALE = _rights("*", "apps", "deployments/scale statefulsets/scale", "get patch"
 ADDED: dict[str, tuple[dict[str, Any], set[Right]]] = {
     "discover.leaderWorkerSets": (
         {"discover": {"leaderWorkerSets": True}},
-        _read("*", "leaderworkerset.x-k8s.io", "leaderworkersets"),
+        _watch("*", "leaderworkerset.x-k8s.io", "leaderworkersets"),
     ),
-    "discover.scaledObjects": ({"discover": {"scaledObjects": True}}, _read("*", "keda.sh", "scaledobjects")),
+    "discover.scaledObjects": ({"discover": {"scaledObjects": True}}, _watch("*", "keda.sh", "scaledobjects")),
     "discover.podAutoscalers": (
         {"discover": {"podAutoscalers": True}},
-        _read("*", "autoscaling.aibrix.ai", "podautoscalers"),
+        _watch("*", "autoscaling.aibrix.ai", "podautoscalers"),
     ),
     "discover.otherKinds": (
         {"discover": {"otherKinds": [{"group": "argoproj.io", "resource": "rollouts"}]}},
-        _read("*", "argoproj.io", "rollouts rollouts/scale"),
+        _rights("*", "argoproj.io", "rollouts rollouts/scale", "get"),
     ),
-    "limits.quotas": ({"limits": {"quotas": True}}, _read("*", "", "resourcequotas")),
+    "limits.quotas": ({"limits": {"quotas": True}}, _watch("*", "", "resourcequotas")),
     "limits.nodes": ({"limits": {"nodes": True}}, set()),
     "events": ({"events": True}, _rights("*", "events.k8s.io", "events", "create patch")),
     "actuation.scale": ({"actuation": {"scale": True}}, SCALE),
@@ -65,17 +66,17 @@ ADDED: dict[str, tuple[dict[str, Any], set[Right]]] = {
     "actuation.podDeletionCost": ({"actuation": {"podDeletionCost": True}}, _rights("*", "", "pods", "patch")),
     "apiService.create": (
         {"apiService": {"create": True}},
-        _rights("*", "apiregistration.k8s.io", "apiservices", "get list watch patch", REGISTRATION)
+        _rights("*", "apiregistration.k8s.io", "apiservices", "get patch", REGISTRATION)
         | _rights(NAMESPACE, "", "secrets", "create")
         | _rights(NAMESPACE, "", "secrets", "get update", "variant-autoscaler-certificate"),
     ),
     "certificates of cert-manager": (
         {"apiService": {"create": True}, "certificates": {"kind": "certManager"}},
-        _rights("*", "apiregistration.k8s.io", "apiservices", "get list watch", REGISTRATION),
+        _rights("*", "apiregistration.k8s.io", "apiservices", "get", REGISTRATION),
     ),
     "certificates of the chart": (
         {"apiService": {"create": True}, "certificates": {"kind": "chart"}},
-        _rights("*", "apiregistration.k8s.io", "apiservices", "get list watch", REGISTRATION),
+        _rights("*", "apiregistration.k8s.io", "apiservices", "get", REGISTRATION),
     ),
 }
 
@@ -113,7 +114,7 @@ def test_serving_the_api_takes_the_two_roles_of_kubernetes_for_it(helm: Helm) ->
     }
 
 
-def test_named_namespaces_get_roles_and_nothing_beyond_them_can_be_read(helm: Helm) -> None:
+def test_named_namespaces_get_roles_and_nothing_beyond_them_can_be_watch(helm: Helm) -> None:
     everywhere = list_rights(helm.render())
     named = list_rights(helm.render({"namespaces": ["chat", "batch"]}))
     of_cluster = {right for right in everywhere if right.scope == "*" and right.name != REGISTRATION}

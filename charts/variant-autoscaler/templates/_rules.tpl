@@ -2,32 +2,32 @@
 {{- define "variant-autoscaler.workloadRules" -}}
 - apiGroups: [apps]
   resources: [deployments, statefulsets, replicasets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods{{ if .Values.limits.quotas }}, resourcequotas{{ end }}]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- if .Values.discover.leaderWorkerSets }}
 - apiGroups: [leaderworkerset.x-k8s.io]
   resources: [leaderworkersets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 {{- if .Values.discover.scaledObjects }}
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 {{- if .Values.discover.podAutoscalers }}
 - apiGroups: [autoscaling.aibrix.ai]
   resources: [podautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 {{- range .Values.discover.otherKinds }}
 - apiGroups: [{{ .group }}]
   resources: [{{ .resource }}, {{ .resource }}/scale]
-  verbs: [get, list, watch]
+  verbs: [get]
 {{- end }}
 - apiGroups: [variant-autoscaler.io]
   resources: [variantdecisions]
@@ -35,6 +35,11 @@
 - apiGroups: [variant-autoscaler.io]
   resources: [variantdecisions/status]
   verbs: [update]
+# Whether another installation that decides about a workload is still alive.
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [variant-autoscaler-heartbeat]
+  verbs: [get]
 {{- if .Values.events }}
 - apiGroups: [events.k8s.io]
   resources: [events]
@@ -64,6 +69,7 @@
 
 {{/* Rights in our own namespace. */}}
 {{- define "variant-autoscaler.ownRules" -}}
+# Who decides. A right to create cannot be bound to a name.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
@@ -71,6 +77,7 @@
   resources: [leases]
   resourceNames: [{{ include "variant-autoscaler.name" . }}]
   verbs: [get, update]
+# What is remembered of each LLM, and the heartbeat.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]
