@@ -148,7 +148,8 @@ def _read_waiting(members: tuple[Json, ...]) -> tuple[float | None, str]:
     for pod in members:
         scheduled = find_condition(pod, "PodScheduled") or {}
         if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-            since_s = to_seconds(scheduled.get("lastTransitionTime"))
+            told_s = to_seconds(scheduled.get("lastTransitionTime"))
+            since_s = get_created_s(pod) if told_s is None else told_s
             if since_s is not None and not is_being_deleted(pod):
                 waiting.append((since_s, str(scheduled.get("message") or "")))
     return min(waiting) if waiting else (None, "")

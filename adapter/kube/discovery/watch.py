@@ -115,6 +115,11 @@ class ClusterWatch:
         return self._version.minor is not None and all(cache.is_synced for cache in self._list_caches())
 
     @property
+    def kubernetes_minor(self) -> int:
+        """Of the API server, 37 for 1.37; 0 before it is known."""
+        return self._version.minor or 0
+
+    @property
     def failures(self) -> tuple[str, ...]:
         """What is wrong with the watches now; a missing right is named with its verb and its resource."""
         return tuple(cache.failure for cache in self._list_caches() if cache.failure is not None)
@@ -154,7 +159,7 @@ class ClusterWatch:
             self._memory,
             claims=self._claims,
             options=self.options,
-            kubernetes_minor=self._version.minor or 0,
+            kubernetes_minor=self.kubernetes_minor,
             now_s=self._clock.now_s(),
         )
         self._last = replace(view, troubles=(*view.troubles, *self._scaled.list_troubles()))

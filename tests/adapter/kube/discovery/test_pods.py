@@ -70,6 +70,13 @@ def test_only_the_scheduler_makes_a_pod_wait() -> None:
     assert not gated.is_placed
 
 
+def test_who_does_not_say_since_when_it_waits_has_waited_since_it_was_made() -> None:
+    pod = load("pods")["unschedulable"]
+    del pod["status"]["conditions"][0]["lastTransitionTime"]
+    (waiting,) = read_single_pods([pod], 8000)
+    assert waiting.waiting_since_s == parse_time_s("2026-11-21T05:00:00Z")
+
+
 @pytest.mark.parametrize("status", [None, {}, {"phase": "Running", "conditions": None, "podIPs": "x"}])
 def test_what_a_pod_leaves_out_is_unknown(status: Any) -> None:
     pod = {"metadata": {"name": "p", "namespace": "n"}, "spec": None, "status": status}
