@@ -14,8 +14,8 @@ from adapter.kube.client import Json
 from adapter.kube.resource import API_SERVICES, SECRETS
 
 _REMEDY = (
-    "self-signed: delete the Secret, the leader makes a new one and tells the APIService; cert-manager: kubectl describe "
-    "the Certificate; docs/runbook.md, certificate expired"
+    "self-signed: delete the Secret, the leader makes a new one and tells the APIService; cert-manager: kubectl "
+    "describe the Certificate; docs/runbook.md, certificate expired"
 )
 
 
