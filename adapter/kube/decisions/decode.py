@@ -128,8 +128,8 @@ def _find_member(kind: type[Any], value: object) -> Any:
     return next((member for member in kind if member.value == value), None)
 
 
-def _get(document: Json, field: str, kind: type[Any], default: Any = None) -> Any:
-    value = document.get(field, default)
+def _get(document: object, field: str, kind: type[Any], default: Any = None) -> Any:
+    value = document.get(field, default) if isinstance(document, dict) else None
     if type(value) is not kind:
         raise BadDocument(f"{field} must be {kind.__name__}, got {value!r}")
     return value

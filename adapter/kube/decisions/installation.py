@@ -59,15 +59,6 @@ def get_refusal_name(workload: WorkloadRef, installation: Installation) -> str:
     return _shorten(get_object_name(workload), f"{workload.kind}/{workload.name} refused to {installation}")
 
 
-def is_same_object(one: WorkloadRef, other: WorkloadRef) -> bool:
-    """Whether both mean one object, in whatever version of its group."""
-    return _get_identity(one) == _get_identity(other)
-
-
-def _get_identity(workload: WorkloadRef) -> tuple[str, str, str, str]:
-    return workload.namespace, _get_group(workload), workload.kind, workload.name
-
-
 def _get_group(workload: WorkloadRef) -> str:
     return workload.api_version.rpartition("/")[0]
 

@@ -1,16 +1,18 @@
 """Brings one VariantDecision object to what is wanted, whoever else wrote it meanwhile. It knows no decisions.
 
 An object of another installation whose claim stands is left alone. Every write names the version it is based on, so
-that a replica which no longer leads, or somebody who was faster, is never written over unseen.
+that nobody who was faster is written over unseen. A later decision that somebody else wrote stays for one pass more: a
+replica that no longer leads and wakes up in the middle of a pass has no other, and cannot turn the number back.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adapter.errors import Conflict, NotFound
+from adapter.errors import BadDocument, Conflict, NotFound
 from adapter.kube.client import Json, KubeClient
 from adapter.kube.decisions.change import Change, compare_status
 from adapter.kube.decisions.claims import ClaimRegister
@@ -18,6 +20,7 @@ from adapter.kube.decisions.decode import decode_installation
 from adapter.kube.decisions.installation import Installation
 from adapter.kube.decisions.watch import DecisionWatch
 from adapter.kube.resource import VARIANT_DECISIONS
+from adapter.kube.wire_times import parse_time_s
 from optimizer.domain import WorkloadRef
 
 _ATTEMPTS = 3
@@ -35,11 +38,14 @@ class Wish:
         The object without its status.
     make_status
         From the status that stands there, {} for none, to the one that should.
+    decided_at_s
+        When the decision in it was made [Unix s]; infinite where it carries none of its own.
     """
 
     workload: WorkloadRef
     head: Json
     make_status: Callable[[Json], Json]
+    decided_at_s: float = math.inf
 
     @property
     def place(self) -> tuple[str, str]:
@@ -87,6 +93,8 @@ class ObjectKeeper:
         self._client, self._watch, self._claims = client, watch, claims
         self._ahead: dict[tuple[str, str], Json] = {}
         self._gone: dict[tuple[str, str], str] = {}
+        self._written: dict[tuple[str, str], str] = {}
+        self._spared: dict[tuple[str, str], str] = {}
 
     def find(self, place: tuple[str, str]) -> Json | None:
         """Return the newest known version of an object, None where there is none."""
@@ -121,6 +129,7 @@ class ObjectKeeper:
             obstacle = None if present is None else await self._claims.find_obstacle(present)
             if obstacle is not None:
                 return Kept({}, {}, obstacle=obstacle)
+            self._spare_later(wish, present)
             try:
                 return await self._write(wish, present)
             except Conflict:
@@ -149,10 +158,10 @@ class ObjectKeeper:
         elif (joined := _join_head(present, wish.head)) is not None:
             present = await self._replace(wish, joined)
             writes += 1
-        self._ahead[wish.place] = present
+        self._note(wish.place, present)
         after = wish.make_status(before)
         if compare_status(_get_status(present), after) is not Change.NONE:
-            self._ahead[wish.place] = await self._replace(wish, {**present, "status": after}, "status")
+            self._note(wish.place, await self._replace(wish, {**present, "status": after}, "status"))
             writes += 1
         is_inherited = owner is not None and owner != decode_installation(wish.head)
         return Kept(before, after, writes, owner if is_inherited else None)
@@ -163,6 +172,21 @@ class ObjectKeeper:
         except NotFound as cause:
             raise Conflict(f"VariantDecision {'/'.join(wish.place)} is gone") from cause
 
+    def _note(self, place: tuple[str, str], item: Json) -> None:
+        """Remember what we wrote, which the watch may learn later."""
+        self._ahead[place] = item
+        self._written[place] = item["metadata"]["resourceVersion"]
+
+    def _spare_later(self, wish: Wish, present: Json | None) -> None:
+        """Raise Conflict the first time that somebody else's later decision is found in place of an older one."""
+        if present is None or _get_decided_at_s(present) <= wish.decided_at_s:
+            return
+        version = present["metadata"]["resourceVersion"]
+        if version in (self._written.get(wish.place), self._spared.get(wish.place)):
+            return
+        self._spared[wish.place] = version
+        raise Conflict(f"VariantDecision {'/'.join(wish.place)}: somebody else decided later")
+
     async def _look(self, place: tuple[str, str]) -> None:
         """Ask what the object is now, since what we know is older."""
         try:
@@ -171,8 +195,9 @@ class ObjectKeeper:
             self._forget(place, self.find(place))
 
     def _forget(self, place: tuple[str, str], item: Json | None) -> None:
-        """Note that `item` is gone, which the watch may learn later."""
-        self._ahead.pop(place, None)
+        """Remember that `item` is gone, which the watch may learn later."""
+        for known in (self._ahead, self._written, self._spared):
+            known.pop(place, None)
         if item is not None:
             self._gone[place] = item["metadata"]["uid"]
 
@@ -191,6 +216,13 @@ def _join_head(present: Json, head: Json) -> Json | None:
 def _get_status(item: Json) -> Json:
     status: Json = item.get("status") or {}
     return status
+
+
+def _get_decided_at_s(item: Json) -> float:
+    try:
+        return parse_time_s(_get_status(item).get("decidedAt"))
+    except BadDocument:
+        return -math.inf
 
 
 def _get_version(item: Json) -> int:

@@ -1,9 +1,9 @@
-"""Many requests, some at a time, and no more of them when nobody answers. It knows not what they are about."""
+"""Much to do without keeping others waiting: some requests at a time, some work at a time. It knows not what about."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from adapter.errors import AdapterError, Unreachable
@@ -11,6 +11,9 @@ from adapter.errors import AdapterError, Unreachable
 AT_ONCE = 8
 GIVE_UP_AFTER = 8
 """So many requests without an answer, and the rest is not tried: the next pass comes soon."""
+
+AT_A_STRETCH = 20
+"""So many pieces of work, a millisecond or two, before others get their turn."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,3 +37,11 @@ async def try_each(work: Callable[[T], Awaitable[R]], items: Sequence[T]) -> lis
     async with asyncio.TaskGroup() as tasks:
         attempts = [tasks.create_task(attempt(item)) for item in items]
     return [done.result() for done in attempts]
+
+
+async def take_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield `items`, and let others of this process have their say between them."""
+    for index, item in enumerate(items):
+        if index % AT_A_STRETCH == AT_A_STRETCH - 1:
+            await asyncio.sleep(0)
+        yield item

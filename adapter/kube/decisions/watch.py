@@ -10,14 +10,12 @@ from adapter.kube.client import Json, KubeClient
 from adapter.kube.decisions.decode import decode_installation, decode_object
 from adapter.kube.decisions.heartbeat import HEARTBEAT_NAME, Heartbeat, decode_heartbeat
 from adapter.kube.decisions.installation import Installation
+from adapter.kube.decisions.many import take_turns
 from adapter.kube.decisions.record import DecisionRecord
 from adapter.kube.reflector import ObjectCache
 from adapter.kube.resource import CONFIG_MAPS, VARIANT_DECISIONS
 from adapter.telemetry import log_event
 from optimizer.domain import WorkloadRef
-
-_AT_ONCE = 100
-"""Objects read before others get their turn."""
 
 
 class DecisionWatch:
@@ -107,16 +105,13 @@ class DecisionWatch:
 
     async def read_records(self) -> tuple[DecisionRecord, ...]:
         """Return the decisions of our installation; what cannot be read is passed over, and the log says so."""
-        items = self.list_objects()
         read: dict[tuple[str, str], tuple[str, DecisionRecord | None]] = {}
-        for index, item in enumerate(items):
+        async for item in take_turns(self.list_objects()):
             about = item["metadata"]
             key = (about["namespace"], about["name"])
             known = self._read.get(key)
             is_known = known is not None and known[0] == about["resourceVersion"]
             read[key] = known if known is not None and is_known else (about["resourceVersion"], self._decode(item))
-            if index % _AT_ONCE == _AT_ONCE - 1:
-                await asyncio.sleep(0)
         self._read = read
         return tuple(record for _, record in read.values() if record is not None)
 

@@ -21,8 +21,13 @@ class Verdict(Protocol):
     """Whether a workload follows its number, and what keeps it from doing so."""
 
     @property
-    def condition(self) -> Condition:
-        """The condition `Following`."""
+    def status(self) -> bool | None:
+        """Whether it does, None for not known yet."""
+        ...
+
+    @property
+    def reason(self) -> Reason:
+        """Why."""
         ...
 
     @property
@@ -76,7 +81,7 @@ def make_wish(model: ModelDecision, decision: VariantDecision, around: Surroundi
     conditions = model.conditions
     if verdict is not None:
         others = tuple(entry for entry in conditions if entry.type is not ConditionType.FOLLOWING)
-        conditions = (*others, verdict.condition)
+        conditions = (*others, Condition(ConditionType.FOLLOWING, verdict.status, verdict.reason))
     record = DecisionRecord(
         installation=around.installation,
         decision=decision,
@@ -91,6 +96,7 @@ def make_wish(model: ModelDecision, decision: VariantDecision, around: Surroundi
         decision.workload,
         encode_head(record, facts.uid if facts else ""),
         partial(_make_status, record, around),
+        model.decided_at_s,
     )
 
 

@@ -5,7 +5,6 @@ It decides nothing, and goes on writing what it can when something of it cannot 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from adapter.kube.decisions.claims import ClaimRegister
 from adapter.kube.decisions.decode import decode_installation
 from adapter.kube.decisions.installation import get_object_name
 from adapter.kube.decisions.keeper import Kept, ObjectKeeper, Wish
-from adapter.kube.decisions.many import try_each
+from adapter.kube.decisions.many import take_turns, try_each
 from adapter.kube.decisions.news import News, list_news
 from adapter.kube.decisions.pace import WritePace
 from adapter.kube.decisions.sweep import Sweep
@@ -38,8 +37,6 @@ from adapter.kube.decisions.wishes import (
 from adapter.kube.events import EventWriter
 from adapter.telemetry import log_event
 from optimizer.domain import ModelDecision, ModelKey, WorkloadRef
-
-_JUDGED_AT_ONCE = 50
 
 Outcome: TypeAlias = Kept | AdapterError | None
 """What became of a wish: None means that there was nothing to do, or nothing that could not wait."""
@@ -122,7 +119,8 @@ class DecisionWriter:
             The time of writing [Unix s].
         """
         around = Surroundings(self._watch.installation, view, following or {}, zeroed_by, now_s)
-        told = [(model.key, make_wish(model, line, around)) for model in decisions for line in model.variants]
+        lines = ((model, line) for model in decisions for line in model.variants)
+        told = [(model.key, make_wish(model, line, around)) async for model, line in take_turns(lines)]
         outcomes = await self._keep_all([wish for _, wish in told], now_s)
         refused = tuple(
             refuse_claim(wish.workload, outcome.obstacle)
@@ -167,12 +165,10 @@ class DecisionWriter:
         """Bring every object to what is wanted, some at once, and give up when nobody answers."""
         outcomes: list[Outcome] = [None] * len(wishes)
         due = []
-        for index, wish in enumerate(wishes):
+        async for index, wish in take_turns(enumerate(wishes)):
             change = self._keeper.judge(wish)
             if change is Change.FACTS or (change is Change.WORDS and self._pace.take(now_s)):
                 due.append(index)
-            if index % _JUDGED_AT_ONCE == _JUDGED_AT_ONCE - 1:
-                await asyncio.sleep(0)  # others answer requests meanwhile
         done = await try_each(self._keeper.keep, [wishes[index] for index in due])
         for index, outcome in zip(due, done, strict=True):
             outcomes[index] = outcome
@@ -182,7 +178,11 @@ class DecisionWriter:
         self, kept: Collection[tuple[str, str]], view: ClusterView, now_s: float
     ) -> list[AdapterError | None]:
         """Delete our objects that nobody needs, and return for each what went wrong, None for nothing."""
-        ours = [item for item in self._watch.list_objects() if decode_installation(item) == self._watch.installation]
+        ours = [
+            item
+            async for item in take_turns(self._watch.list_objects())
+            if decode_installation(item) == self._watch.installation
+        ]
         return await try_each(self._keeper.remove, self._sweep.find_needless(ours, kept, view, now_s))
 
     async def _beat(
