@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from optimizer.deciding import (
     Settled,
@@ -32,7 +31,14 @@ from optimizer.domain import FleetSnapshot, ModelDecision, Settings
 from optimizer.policy import BUILT_IN_POLICIES, Policy
 from optimizer.state import FleetState, ModelState, State
 
-_Told: TypeAlias = tuple[Settled, ModelDecision]
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What becomes of one LLM, its explanation, and since when a switch is worth it with what is in shadow [s]."""
+
+    settled: Settled
+    decision: ModelDecision
+    shadow_switch_since_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +86,38 @@ def decide(
     sights = (see_model(model, state.models.get(model.key), snapshot, now_s, settings) for model in settings.models)
     known = [sight for sight in sights if sight.view.variants]
     wishes = tuple(ask_policy(sight, policies, now_s, settings) for sight in known)
-    settled = _settle(wishes, settings, now_s)
+    told = _settle(wishes, settings, now_s)
     if any(wish.sight.overriding.shadows for wish in wishes):
         imagined = _settle(tuple(move_shadow(wish) for wish in wishes), settings, now_s)
-        settled = tuple(_show(*pair) for pair in zip(settled, imagined, strict=True))
-    models = {decision.key: _remember(part, decision) for part, decision in settled}
-    return Outcome(tuple(decision for _, decision in settled), State(models, FleetState(decided_at_s=now_s)))
+        told = tuple(_show(*pair) for pair in zip(told, imagined, strict=True))
+    models = {entry.decision.key: _remember(entry) for entry in told}
+    return Outcome(tuple(entry.decision for entry in told), State(models, FleetState(decided_at_s=now_s)))
 
 
 def _settle(wishes: tuple[Wish, ...], settings: Settings, now_s: float) -> tuple[_Told, ...]:
-    """Return what becomes of every wish, with its explanation."""
+    """Return what becomes of every wish."""
     settled = take_steps(allocate(wishes, settings, now_s), settings.limits)
     published = {step.key: step.replicas for entry in settled for step in entry.steps}
-    return tuple((entry, explain(entry, settings.limits, published, now_s)) for entry in settled)
+    return tuple(_Told(entry, explain(entry, settings.limits, published, now_s)) for entry in settled)
 
 
 def _show(real: _Told, imagined: _Told) -> _Told:
-    """Return what one LLM is decided to, with what is in shadow as it would be."""
-    if is_all_shadow(real[0].course.wish):
-        return imagined
-    return real[0], show_shadows(real[1], imagined[1])
+    """Return what becomes of one LLM, with what is in shadow as it would be."""
+    course = real.settled.course
+    if not course.wish.sight.overriding.shadows:
+        return real
+    decision = imagined.decision
+    if not is_all_shadow(course.wish):
+        decision = show_shadows(real.decision, decision)
+    return _Told(real.settled, decision, imagined.settled.course.switch_since_s)
 
 
-def _remember(settled: Settled, decision: ModelDecision) -> ModelState:
-    course = settled.course
+def _remember(told: _Told) -> ModelState:
+    course = told.settled.course
     remembered = course.wish.remembered
-    stabilization = replace(remembered.stabilization, switch_since_s=course.switch_since_s)
-    return replace(remembered, stabilization=stabilization, decision=decision)
+    stabilization = replace(
+        remembered.stabilization,
+        switch_since_s=course.switch_since_s,
+        shadow_switch_since_s=told.shadow_switch_since_s,
+    )
+    return replace(remembered, stabilization=stabilization, decision=told.decision)

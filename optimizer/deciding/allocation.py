@@ -76,13 +76,12 @@ def _pose(wish: Wish, caps: Mapping[VariantKey, int], decision: DecisionSettings
     """Return the problem of one LLM; `caps` are the most replicas of variants that have a limit of their own."""
     view = wish.sight.view
     lines = tuple(_draw_line(line, wish, decision, now_s) for line in view.variants)
+    lines = tuple(_give(line, caps) if line.key in wish.sight.overriding.given else line for line in lines)
     if wish.hold is None and wish.replicas is None:
         lines = lean(lines, wish.need, wish.routing)
     fixed = wish.replicas
     if wish.keep is not None:
-        kept = wish.sight.published
-        if wish.hold is None:
-            kept = {key: min(count, caps.get(key, count)) for key, count in kept.items()}
+        kept = {line.key: _count_kept(line, wish, caps) for line in view.variants}
         lines = tuple(raise_floor(line, kept[line.key]) for line in lines)
         if fixed is not None:
             fixed = {key: max(count, kept[key]) for key, count in fixed.items()}
@@ -106,6 +105,23 @@ def _pose(wish: Wish, caps: Mapping[VariantKey, int], decision: DecisionSettings
     )
 
 
+def _count_kept(line: VariantView, wish: Wish, caps: Mapping[VariantKey, int]) -> int:
+    """Return how many replicas of a variant stay while nothing may shrink: those beyond a limit of its own may.
+
+    What is held without knowing why keeps even these, unless it is known that none of them serves: then they are of no
+    use where they are, and another variant may start one.
+    """
+    is_idle = line.state.reason is None and line.state.ready_replicas == 0
+    published = line.published_replicas
+    return min(published, caps.get(line.key, published)) if wish.hold is None or is_idle else published
+
+
+def _give(line: VariantLine, caps: Mapping[VariantKey, int]) -> VariantLine:
+    """Return a variant whose number a person gave, as the plan counts on it: as far as it finds a place."""
+    count = min(line.present_replicas, caps.get(line.key, line.present_replicas))
+    return replace(line, min_replicas=count, max_replicas=count, present_replicas=count)
+
+
 def _freeze(line: VariantLine) -> VariantLine:
     return replace(line, max_replicas=line.min_replicas)
 
@@ -115,13 +131,12 @@ def _draw_line(line: VariantView, wish: Wish, decision: DecisionSettings, now_s:
     # What a start costs: its own time, and that of what it replaces until somebody has seen it serve and acted on that.
     overlap_s = variant.startup_s + decision.period_s + 2.0 * decision.actuation_delay_s
     capacity_per_s = wish.capacity_table.get(line.key) or 0.0
-    is_given = line.key in wish.sight.overriding.given
     return VariantLine(
         key=line.key,
         capacity_per_s=capacity_per_s * decision.utilization_ceiling_ratio,
         cost_per_hour=line.replica_cost_per_hour,
-        min_replicas=line.published_replicas if is_given else variant.min_replicas,
-        max_replicas=line.published_replicas if is_given else variant.max_replicas,
+        min_replicas=variant.min_replicas,
+        max_replicas=variant.max_replicas,
         present_replicas=line.published_replicas,
         startup_s=compute_lead_time_s(variant, decision),
         starting_s=_list_starting_s(line, now_s),

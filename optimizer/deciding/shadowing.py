@@ -9,9 +9,15 @@ from optimizer.domain import ModelDecision, OverrideMode
 
 
 def move_shadow(wish: Wish) -> Wish:
-    """Return `wish` with what is in shadow free to move, as if it were not."""
+    """Return `wish` with what is in shadow free to move, as if it were not, and with its own patience to switch."""
     overriding = replace(wish.sight.overriding, is_shadow_moved=True)
-    return replace(wish, sight=replace(wish.sight, overriding=overriding))
+    before = wish.remembered.stabilization
+    stabilization = replace(before, switch_since_s=before.shadow_switch_since_s)
+    return replace(
+        wish,
+        sight=replace(wish.sight, overriding=overriding),
+        remembered=replace(wish.remembered, stabilization=stabilization),
+    )
 
 
 def is_all_shadow(wish: Wish) -> bool:

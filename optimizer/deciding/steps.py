@@ -53,7 +53,7 @@ def _describe(course: Course) -> tuple[Standing, ...]:
             published_replicas=view.published_replicas,
             ready_replicas=view.state.ready_replicas,
             requested_replicas=view.state.requested_replicas,
-            target_replicas=targets.get(view.key, view.published_replicas),
+            target_replicas=view.published_replicas if view.key in given else targets[view.key],
             capacity_per_s=1.0 if course.is_fixed else lines[view.key].capacity_per_s,
             cost_per_hour=view.replica_cost_per_hour,
             max_replicas=None if view.key in given else view.variant.max_replicas,

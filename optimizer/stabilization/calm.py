@@ -65,11 +65,14 @@ class StabilizationState:
         Since when they follow one another without a gap [s].
     switch_since_s
         Since when another composition would have been worth switching to, without a break [s]; None when none is.
+    shadow_switch_since_s
+        The same if what is in shadow moved; None where nothing is in shadow.
     """
 
     bins: tuple[CalmBin, ...] = ()
     begun_s: float | None = None
     switch_since_s: float | None = None
+    shadow_switch_since_s: float | None = None
 
     def has_been_calm(self, now_s: float, window_s: float) -> bool:
         """Whether a whole window was watched: before that nothing may fall."""
