@@ -39,7 +39,7 @@ class DecisionWatch:
     def __init__(
         self, client: KubeClient, clock: Clock, installation: Installation, namespaces: tuple[str, ...] = ()
     ) -> None:
-        self.installation = installation
+        self.installation, self._clock = installation, clock
         self.changed = asyncio.Event()
         self._decisions = tuple(
             ObjectCache(client, VARIANT_DECISIONS, namespace, clock=clock, on_change=self.changed.set, trim=_trim)
@@ -90,9 +90,9 @@ class DecisionWatch:
         Unreachable
             When that takes longer than `timeout_s` [s].
         """
-        async with asyncio.TaskGroup() as tasks:
-            for cache in self._caches:
-                tasks.create_task(cache.wait_synced(timeout_s))
+        end_s = self._clock.now_s() + timeout_s
+        for cache in self._caches:
+            await cache.wait_synced(max(end_s - self._clock.now_s(), 0.0))
 
     def list_objects(self) -> tuple[Json, ...]:
         """Return every VariantDecision, of whatever installation."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from adapter.errors import Unreachable
 from adapter.kube.client import KubeClient
+from adapter.kube.decisions import DecisionWatch
 from adapter.kube.decisions.assemble import assemble_models
 from adapter.kube.decisions.heartbeat import HEARTBEAT_NAME
 from adapter.kube.resource import CONFIG_MAPS, VARIANT_DECISIONS
 from tests.builders.captured_log import capture_log
-from tests.builders.decision_objects import Replica, make_decision, open_replica
+from tests.builders.decision_objects import OURS, Replica, make_decision, open_replica
 from tests.builders.fake_kube_api import FakeKubeApi
 from tests.builders.quiet_clock import START_S, QuietClock
 
@@ -105,3 +111,24 @@ async def test_the_numbers_are_those_of_the_objects(replica: Replica) -> None:
     await replica.settle()
     records = await replica.watch.read_records()
     assert replica.publications[-1] == assemble_models(records, replica.watch.get_heartbeat())
+
+
+@pytest.mark.parametrize("plural", ["variantdecisions", "configmaps"])
+async def test_waiting_for_what_nobody_tells_ends_with_the_reason(
+    kube_api: FakeKubeApi, kube_client: KubeClient, quiet_clock: QuietClock, plural: str
+) -> None:
+    kube_api.deny("list", plural)
+    watch = DecisionWatch(kube_client, quiet_clock, OURS)
+    running = asyncio.create_task(watch.run())
+    waiting = asyncio.create_task(watch.wait_synced(30.0))
+    await quiet_clock.run_to(START_S + 31.0)
+    with pytest.raises(Unreachable, match=f"the right to list {plural}"):
+        await waiting
+    assert not watch.is_synced
+    kube_api.heal()
+    waiting = asyncio.create_task(watch.wait_synced(120.0))
+    await quiet_clock.run_to(START_S + 160.0)
+    await waiting
+    assert watch.is_synced
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
