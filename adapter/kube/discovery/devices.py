@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from adapter.errors import BadDocument
 from adapter.kube.client import Json
@@ -108,6 +109,11 @@ def _add(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
 
 
 def _to_count(amount: object) -> int:
+    return _parse_count(amount) if isinstance(amount, str | int) else 0
+
+
+@lru_cache(maxsize=1024)  # the same few texts on thousands of pods
+def _parse_count(amount: str | int) -> int:
     try:
         return int(parse_quantity(amount))
     except BadDocument:

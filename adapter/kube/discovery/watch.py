@@ -6,8 +6,10 @@ It reads; it writes nothing to the cluster and decides nothing.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from adapter.clock import Clock
 from adapter.cluster import ClusterView, Dialect
@@ -108,6 +110,8 @@ class ClusterWatch:
         self._claims: tuple[WorkloadClaim, ...] = ()
         self._memory, self._last = Memory(), ClusterView()
         self._seen: frozenset[str] = frozenset()
+        self._recalled: dict[WorkloadRef, str] = {}
+        self._looked_s, self._lock = -math.inf, asyncio.Lock()
 
     @property
     def is_synced(self) -> bool:
@@ -116,7 +120,7 @@ class ClusterWatch:
 
     @property
     def kubernetes_minor(self) -> int:
-        """Of the API server, 37 for 1.37; 0 before it is known."""
+        """Minor version of the API server, 37 for 1.37; 0 before it is known."""
         return self._version.minor or 0
 
     @property
@@ -131,8 +135,8 @@ class ClusterWatch:
         self._scaled.want(self._list_unwatched())
 
     def recall(self, held: Mapping[WorkloadRef, str]) -> None:
-        """Take what workloads were decided for before a restart, as far as nothing newer is known."""
-        self._memory = replace(self._memory, held={**held, **self._memory.held})
+        """Take the models that workloads are decided for by whoever decided until now: the older claim counts."""
+        self._recalled = dict(held)
 
     async def run(self) -> None:
         """Follow the cluster until canceled; no failure ends it."""
@@ -142,27 +146,49 @@ class ClusterWatch:
             for cache in self._list_caches():
                 tasks.create_task(cache.run())
 
-    def get_view(self) -> ClusterView:
-        """Return what the cluster tells now.
+    def get_view(self, max_age_s: float = 0.0) -> ClusterView:
+        """Return what the cluster tells now; a view that was made up to `max_age_s` [s] ago will do.
 
         Before everything was known once, it tells nothing but why. While a watch of workloads or pods has lost touch,
         or a right was taken away, the last view stays, with the reason in its inventory.
         """
+        found = self._find_standing(max_age_s)
+        return self._take(*self._make_look()()) if found is None else found
+
+    async def fetch_view(self, max_age_s: float = 0.0) -> ClusterView:
+        """Return the same as `get_view`, made in a thread: pages and the API answer meanwhile."""
+        async with self._lock:
+            found = self._find_standing(max_age_s)
+            return self._take(*await asyncio.to_thread(self._make_look())) if found is None else found
+
+    def _find_standing(self, max_age_s: float) -> ClusterView | None:
+        """Return the last view where a new one cannot be made, or need not."""
         reason = self._find_reason()
         if reason is not None:
             return replace(self._last, inventory=replace(self._last.inventory, reason=reason))
+        return self._last if self._clock.now_s() - self._looked_s < max_age_s else None
+
+    def _make_look(self) -> Callable[[], tuple[ClusterView, Memory]]:
+        """Return a look at the cluster as it is now, for any thread: objects are never changed in place."""
         self._scaled.want(self._list_unwatched())
         listed = {name: self._list(name) for name in _KINDS}
         self._seen = frozenset(name for name, items in listed.items() if items)
-        view, self._memory = build_view(
+        self._looked_s = self._clock.now_s()
+        held, self._recalled = {**self._memory.held, **self._recalled}, {}
+        return partial(
+            build_view,
             ClusterObjects(**listed, scaled=self._scaled.list()),
-            self._memory,
+            replace(self._memory, held=held),
             claims=self._claims,
             options=self.options,
             kubernetes_minor=self.kubernetes_minor,
-            now_s=self._clock.now_s(),
+            now_s=self._looked_s,
         )
+
+    def _take(self, view: ClusterView, memory: Memory) -> ClusterView:
+        """Remember a view and what belongs to it."""
         self._last = replace(view, troubles=(*view.troubles, *self._scaled.list_troubles()))
+        self._memory = memory
         return self._last
 
     def _find_reason(self) -> Reason | None:

@@ -239,6 +239,38 @@ async def test_quotas_are_not_watched_where_they_do_not_count(
     assert kube_api.count("list", "resourcequotas") == 0
 
 
+async def test_a_view_of_a_moment_ago_will_do_where_somebody_says_so(
+    kube_api: FakeKubeApi, kube_client: KubeClient, quiet_clock: QuietClock
+) -> None:
+    watch = ClusterWatch(kube_client, quiet_clock)
+    async with _running(watch):
+        await until(lambda: watch.is_synced)
+        first = watch.get_view(max_age_s=5.0)
+        _put(kube_api, make_workload("llama", model="llama"))
+        await until(lambda: len(watch.get_view().variants) == 1)
+        kube_api.remove(DEPLOYMENTS, "prod", "llama")
+        await until(lambda: watch.get_view() == first)
+        _put(kube_api, make_workload("llama", model="llama"))
+        await quiet_clock.run_to(quiet_clock.now_s() + 4.0)
+        assert watch.get_view(max_age_s=5.0) is await watch.fetch_view(max_age_s=5.0)
+        await quiet_clock.run_to(quiet_clock.now_s() + 1.0)
+        assert _get_names(watch.get_view(max_age_s=5.0)) == ["llama"]
+
+
+async def test_a_view_is_the_same_wherever_it_is_made(
+    kube_api: FakeKubeApi, kube_client: KubeClient, quiet_clock: QuietClock
+) -> None:
+    _put(kube_api, *load("ours"), *load("llm_d"), *load("leader_worker_set"), *load("nodes"), *load("quota"))
+    watch = ClusterWatch(kube_client, quiet_clock)
+    assert (await watch.fetch_view()).inventory.reason is not None
+    async with _running(watch):
+        await until(lambda: watch.is_synced)
+        assert watch.kubernetes_minor == 37
+        assert await watch.fetch_view() == watch.get_view()
+        one, other = await asyncio.gather(watch.fetch_view(), watch.fetch_view())
+        assert one == other
+
+
 async def test_nothing_is_ever_written(kube_api: FakeKubeApi, kube_client: KubeClient, quiet_clock: QuietClock) -> None:
     _put(kube_api, *load("ours"), *load("llm_d"), *load("leader_worker_set"), *load("nodes"), *load("quota"))
     watch = ClusterWatch(kube_client, quiet_clock)
@@ -330,12 +362,14 @@ async def test_a_scaler_of_llm_d_claims_objects_of_further_kinds(
 
 
 @pytest.mark.parametrize("held, expected", [(None, "ours"), ("theirs", "theirs"), ("gone", "ours")])
-async def test_what_was_decided_before_a_restart_decides_between_labels(
+async def test_what_was_decided_by_another_replica_decides_between_labels(
     kube_api: FakeKubeApi, kube_client: KubeClient, quiet_clock: QuietClock, held: str | None, expected: str
 ) -> None:
     _put(kube_api, make_workload("llama", model="ours", labels={"model.aibrix.ai/name": "theirs"}))
     watch = ClusterWatch(kube_client, quiet_clock)
-    watch.recall({} if held is None else {LLAMA_REF: held})
     async with _running(watch):
         await until(lambda: watch.is_synced)
+        assert watch.get_view().variants[0].model_id == "ours"  # what a standby would decide
+        watch.recall({} if held is None else {LLAMA_REF: held})
+        assert watch.get_view().variants[0].model_id == expected
         assert watch.get_view().variants[0].model_id == expected
