@@ -174,10 +174,10 @@ async def open_product(
         adapters = []
         for index in range(replicas):
             name = f"adapter-{index}"
-            text = _localize(rendered.get_configuration(), kubeconfig, ports[index], ports[replicas + index])
+            text = localize(rendered.get_configuration(), kubeconfig, ports[index], ports[replicas + index])
             file = folder / f"{home}-{name}.yaml"
             file.write_text(text, encoding="utf-8")
-            process = _make_process(folder, home, name, file, pages_port=ports[replicas + index], clock=clock)
+            process = make_process(folder, home, name, file, pages_port=ports[replicas + index], clock=clock)
             stack.callback(process.kill)
             adapters.append(AdapterReplica(name, process, f"http://127.0.0.1:{ports[replicas + index]}", ports[index]))
         yield Product(cluster, home, tuple(adapters), service, rendered, kubeconfig)
@@ -211,7 +211,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _localize(text: str, kubeconfig: Path, api_port: int, pages_port: int) -> str:
+def localize(text: str, kubeconfig: Path, api_port: int, pages_port: int) -> str:
     """Return the configuration with everything on loopback, and the account's credentials in a file."""
     configuration = yaml.safe_load(text)
     listen = configuration["listen"]
@@ -222,9 +222,10 @@ def _localize(text: str, kubeconfig: Path, api_port: int, pages_port: int) -> st
     return yaml.safe_dump(configuration)
 
 
-def _make_process(
-    folder: Path, home: str, name: str, file: Path, *, pages_port: int, clock: str | None
+def make_process(
+    folder: Path, home: str, name: str, file: Path, *, pages_port: int, clock: str | None = None
 ) -> ServerProcess:
+    """Return the process of one replica, configured by `file`, not started."""
     environment = [f"POD_NAME={name}", f"POD_NAMESPACE={home}", f"PYTHONPATH={ROOT}"]
     command = ["/usr/bin/env", *environment, sys.executable, "-m", "adapter", "run", "--config", str(file)]
     if clock is not None:
