@@ -23,8 +23,13 @@ def read_amounts(
     lens: Lens,
     options: DiscoveryOptions,
 ) -> tuple[ClusterAmount, ...]:
-    """Return every amount that bounds plans now; what is not told is unknown, neither 0 nor infinite."""
-    amounts = [to_amount(ref, found) for ref, found in shortfalls.items() if found.is_in_force(lens.now_s)]
+    """Return every amount that bounds plans now; what is not told is unknown, neither 0 nor infinite.
+
+    `running` are the workloads that are planned for; pods of all others take from what there is.
+    """
+    planned = {entry.workload for entry in running}
+    bounds = ((ref, found) for ref, found in shortfalls.items() if ref in planned and found.is_in_force(lens.now_s))
+    amounts = [to_amount(ref, found) for ref, found in bounds]
     ours = frozenset(get_uid(pod) for entry in running for pod in entry.pods or ())
     if options.has_quotas:
         amounts += _read_quotas(objects, running, ours, lens)

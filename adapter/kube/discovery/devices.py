@@ -13,6 +13,7 @@ from adapter.kube.quantity import parse_quantity
 
 ACCELERATOR_RESOURCES = (
     "nvidia.com/gpu",
+    "nvidia.com/gpu.shared",
     "nvidia.com/mig-*",
     "amd.com/gpu",
     "gpu.intel.com/i915",

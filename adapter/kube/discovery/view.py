@@ -29,6 +29,7 @@ def build_view(
     options: DiscoveryOptions,
     kubernetes_minor: int,
     now_s: float,
+    undecided: frozenset[WorkloadRef] = frozenset(),
 ) -> tuple[ClusterView, Memory]:
     """Return what `objects` tell at `now_s` [Unix s], and what to remember of it.
 
@@ -40,6 +41,8 @@ def build_view(
         Workloads that the configuration names.
     kubernetes_minor
         Of the API server, 37 for 1.37.
+    undecided
+        Workloads that are claimed and yet not decided about: what they use is not ours to plan with.
     """
     counter = DeviceCounter(options.accelerator_resources)
     named = ((get_name(node), read_node_accelerator(node, options.accelerators)) for node in objects.nodes)
@@ -56,12 +59,13 @@ def build_view(
     running = tuple(look_at_workload(candidate, lens) for candidate in candidates.kept)
     sights = {entry.workload: entry.look_at_placement(now_s, options.unschedulable_after_s) for entry in running}
     after = _remember(running, memory, sights, now_s)
+    planned = tuple(entry for entry in running if entry.workload not in undecided)
     waiting = (to_trouble(ref, sight, options.unschedulable_after_s) for ref, sight in sights.items() if sight.waiting)
     view = ClusterView(
         inventory=Inventory(tuple(entry.to_inventory() for entry in running if entry.has_known_pods)),
         variants=tuple(entry.facts for entry in running),
         followers=_find_followers(objects, running, options, kubernetes_minor),
-        amounts=read_amounts(objects, running, after.shortfalls, lens=lens, options=options),
+        amounts=read_amounts(objects, planned, after.shortfalls, lens=lens, options=options),
         troubles=(*candidates.troubles, *(trouble for entry in running for trouble in entry.troubles), *waiting),
     )
     return view, after

@@ -86,6 +86,14 @@ class ClusterWatch:
         How to look.
     mapper
         Finds paths of further kinds; one of its own by default.
+
+    Attributes
+    ----------
+    options
+        As above, with the accelerators that were claimed last; may be replaced, but not what is watched.
+    undecided
+        Workloads that are claimed and yet not decided about, as whoever decides says: what they use of quotas and nodes
+        is not ours to plan with.
     """
 
     def __init__(
@@ -109,6 +117,7 @@ class ClusterWatch:
         self._scaled = ScaledObjects(client, mapper or ResourceMapper(client), clock)
         self._claims: tuple[WorkloadClaim, ...] = ()
         self._memory, self._last = Memory(), ClusterView()
+        self.undecided: frozenset[WorkloadRef] = frozenset()
         self._seen: frozenset[str] = frozenset()
         self._recalled: dict[WorkloadRef, str] = {}
         self._looked_s, self._lock = -math.inf, asyncio.Lock()
@@ -183,6 +192,7 @@ class ClusterWatch:
             options=self.options,
             kubernetes_minor=self.kubernetes_minor,
             now_s=self._looked_s,
+            undecided=self.undecided,
         )
 
     def _take(self, view: ClusterView, memory: Memory) -> ClusterView:

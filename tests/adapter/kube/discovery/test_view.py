@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -307,6 +308,25 @@ def test_quotas_are_told_per_namespace() -> None:
     assert look(quota, stranger, elsewhere)[0].amounts == ()
 
 
+def test_what_is_claimed_and_not_decided_about_takes_from_what_there_is() -> None:
+    ours, theirs = make_workload("ours", model="a"), make_workload("theirs", model="b")
+    waiting = make_pods(theirs, 1, first=3, waiting_since_s=NOW_S - 400.0)
+    documents = [load("quota")[0], ours, theirs, *make_pods(ours, 2), *make_pods(theirs, 3), *waiting]
+    undecided = frozenset({WorkloadRef("prod", "theirs")})
+    for held_back, expected in ((frozenset(), [3, 16]), (undecided, [12])):
+        view, _ = build_view(
+            gather(documents),
+            Memory(),
+            claims=(),
+            options=DiscoveryOptions(),
+            kubernetes_minor=37,
+            now_s=NOW_S,
+            undecided=held_back,
+        )
+        assert [amount.amount for amount in view.amounts] == expected
+        assert len(view.variants) == 2
+
+
 def test_nodes_are_told_on_request_and_only_where_all_their_pods_are_seen() -> None:
     ours = make_workload("llama", model="llama")
     documents = [ours, *make_pods(ours, 1), make_node("node-a"), *make_pods(make_workload("x"), 3)]
@@ -381,3 +401,29 @@ def test_nothing_is_remembered_of_what_is_gone() -> None:
     _, memory = look(workload, *make_pods(workload, 1, waiting_since_s=NOW_S - 400.0), make_node("node-a"))
     assert memory != Memory()
     assert look(memory=memory)[1] == Memory()
+
+
+# --- Whatever the cluster ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(10))
+def test_every_pod_of_a_variant_is_in_the_inventory_once_and_no_other(seed: int) -> None:
+    random = Random(seed)
+    documents: list[Json] = []
+    expected: dict[str, WorkloadRef] = {}
+    for number in range(12):
+        kind, namespace = random.choice(("Deployment", "StatefulSet")), random.choice(("prod", "dev"))
+        model = random.choice((None, "a", "b"))
+        workload = make_workload(f"w{number % 8}-{number}", kind=kind, namespace=namespace, model=model)
+        pods = make_pods(workload, random.randrange(5))
+        for pod in pods:
+            pod["status"]["phase"] = random.choice(("Running", "Pending", "Failed", "Succeeded"))
+            if model is not None and pod["status"]["phase"] in ("Running", "Pending"):
+                expected[pod["metadata"]["uid"]] = WorkloadRef(namespace, workload["metadata"]["name"], kind)
+        documents += [workload, *pods]
+    random.shuffle(documents)
+    view, memory = look(*documents)
+    found = [(pod.pod.uid, entry.workload) for entry in view.inventory.workloads for pod in entry.pods]
+    assert len(found) == len(dict(found))
+    assert dict(found) == expected
+    random.shuffle(documents)
+    again, _ = look(*documents, memory=memory)
+    assert again.variants == view.variants
