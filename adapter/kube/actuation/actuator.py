@@ -178,7 +178,7 @@ class Actuator:
                 written += await self._write_cost(entry.workload, change)
             max_patches -= len(changes)
             if written:
-                message = f"{written} pods tell how busy they are"
+                message = f"pods that tell anew how busy they are: {written}"
                 actions.append(Action(entry.workload, ActionKind.COSTS_SET, message))
         return actions
 

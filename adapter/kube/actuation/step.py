@@ -135,7 +135,7 @@ def _step_to_zero(now: Situation) -> Step:
 
 def _wake(now: Situation, replicas: int) -> Step:
     if not now.zeroed_by:
-        message = f"{now.planned} replicas are planned, but a person put it to zero: only a person wakes it"
+        message = f"{now.planned} replicas are planned, but it was put to zero by hand: only a person wakes it"
         return Step(ActionKind.REFUSED, message)
     return Step(ActionKind.WOKEN, f"from 0 to {replicas} replicas, of {now.planned} planned", replicas)
 

@@ -1,6 +1,7 @@
 """Who sets the replicas of a workload, whether by our number and how exactly; plain objects in, facts out. No I/O."""
 
 from adapter.kube.followers.bounds import can_wake_by_hpa, find_bounds, goes_to_zero_by_patch
+from adapter.kube.followers.horizontal_pod_autoscaler import ReadingOptions
 from adapter.kube.followers.judging import (
     FollowingVerdict,
     find_plan_obstacles,
@@ -8,12 +9,14 @@ from adapter.kube.followers.judging import (
     judge_following,
 )
 from adapter.kube.followers.obstacles import BRIDGEABLE, ObstacleCode
-from adapter.kube.followers.reading import read_followers
+from adapter.kube.followers.reading import FollowerReader, read_followers
 
 __all__ = [
     "BRIDGEABLE",
+    "FollowerReader",
     "FollowingVerdict",
     "ObstacleCode",
+    "ReadingOptions",
     "can_wake_by_hpa",
     "find_bounds",
     "find_plan_obstacles",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.cluster import Follower, FollowerKind, Obstacle
+from adapter.cluster import Follower, FollowerKind
 from adapter.kube.followers.json_fields import (
     get_condition,
     get_count,
@@ -22,7 +22,7 @@ from adapter.kube.followers.json_fields import (
     get_text,
     is_true,
 )
-from adapter.kube.followers.obstacles import ObstacleCode, sort_obstacles
+from adapter.kube.followers.obstacles import Fault, ObstacleCode, sort_obstacles, to_obstacles
 from adapter.kube.followers.recommended import METRIC, make_metric
 from adapter.kube.followers.scaling_rules import (
     DEFAULT_TOLERANCE_RATIO,
@@ -30,7 +30,7 @@ from adapter.kube.followers.scaling_rules import (
     find_rule_obstacles,
     read_scaling_rules,
 )
-from adapter.kube.followers.selection import KnownWorkloads, find_selection_obstacle, read_selection
+from adapter.kube.followers.selection import KnownWorkloads, find_selection_faults, read_selection
 from adapter.kube.followers.yaml_lines import render_patch
 from optimizer.domain import WorkloadRef
 
@@ -75,7 +75,8 @@ def read_autoscaler(autoscaler: Mapping[str, Any], known: KnownWorkloads, option
     if workload is None or highest is None:
         return None
     rules = read_scaling_rules(get_field(autoscaler, "spec", "behavior"), options.tolerance_ratio)
-    obstacles = list(_find_metric_obstacles(autoscaler, workload, known, options))
+    faults = _find_metric_faults(autoscaler, workload, known, options)
+    obstacles = to_obstacles(faults, lambda: _render_metric(name, workload, known, options.metric))
     reads_ours = all(obstacle.code != ObstacleCode.READS_OTHER_METRICS for obstacle in obstacles)
     if reads_ours:
         obstacles += find_rule_obstacles(
@@ -140,44 +141,34 @@ def is_our_metric(name: str, metric: str) -> bool:
     return name == metric or name.startswith(f"{metric}.")
 
 
-def _find_metric_obstacles(
+def _find_metric_faults(
     autoscaler: Mapping[str, Any], workload: WorkloadRef, known: KnownWorkloads, options: ReadingOptions
-) -> Iterator[Obstacle]:
+) -> Iterator[Fault]:
     metrics = get_objects(autoscaler, "spec", "metrics")
     ours = [entry for entry in metrics if is_our_metric(get_text(entry, "external", "metric", "name"), options.metric)]
-    name = get_text(autoscaler, "metadata", "name")
-    has_namesake = any(
-        (other.namespace, other.name) == (workload.namespace, workload.name) and other != workload
-        for other in known.labels
-    )
-    wanted = make_metric(workload, options.metric, has_namesake=has_namesake)
-    remedy = render_patch(FollowerKind.HPA, workload.namespace, name, {"spec": {"metrics": [wanted]}})
     others = ", ".join(sorted({_name_metric(entry) for entry in metrics if entry not in ours}))
     if not ours:
         message = f"it scales by {others or 'nothing'}, and does not read {options.metric}"
-        yield Obstacle(ObstacleCode.READS_OTHER_METRICS, message, remedy)
+        yield ObstacleCode.READS_OTHER_METRICS, message
         return
     if len(metrics) > 1:
         message = f"the largest proposal of its {len(metrics)} metrics counts{f' ({others})' if others else ''}"
-        yield Obstacle(ObstacleCode.FURTHER_METRICS, message, remedy)
-    source = get_object(ours[0], "external", "metric")
-    selection = read_selection(
-        workload.namespace, get_text(source, "name"), get_object(source, "selector"), options.metric
-    )
-    wrong_selection = find_selection_obstacle(selection, workload, known, remedy)
-    if wrong_selection is not None:
-        yield wrong_selection
-    yield from _find_target_obstacles(get_object(ours[0], "external", "target"), remedy)
-
-
-def _find_target_obstacles(target: Mapping[str, Any], remedy: str) -> Iterator[Obstacle]:
+        yield ObstacleCode.FURTHER_METRICS, message
+    source, target = get_object(ours[0], "external", "metric"), get_object(ours[0], "external", "target")
+    selector = get_object(source, "selector")
+    selection = read_selection(workload.namespace, get_text(source, "name"), selector, options.metric)
+    yield from find_selection_faults(selection, workload, known)
     average = get_quantity(target, "averageValue")
     if average is None:
-        message = "target Value multiplies the number by the ready replicas, and runs away"
-        yield Obstacle(ObstacleCode.TARGET_IS_VALUE, message, remedy)
+        yield ObstacleCode.TARGET_IS_VALUE, "target Value multiplies the number by the ready replicas, and runs away"
     elif average != 1.0:
         message = f"averageValue {target['averageValue']} divides the number; 1 takes it as it is"
-        yield Obstacle(ObstacleCode.TARGET_NOT_ONE, message, remedy)
+        yield ObstacleCode.TARGET_NOT_ONE, message
+
+
+def _render_metric(name: str, workload: WorkloadRef, known: KnownWorkloads, metric: str) -> str:
+    wanted = make_metric(workload, metric, has_namesake=bool(known.get_namesakes(workload)))
+    return render_patch(FollowerKind.HPA, workload.namespace, name, {"spec": {"metrics": [wanted]}})
 
 
 def _name_metric(entry: Mapping[str, Any]) -> str:

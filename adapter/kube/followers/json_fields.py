@@ -1,18 +1,21 @@
-"""Reads fields of JSON objects that may hold anything: what is missing or of another type counts as absent. No I/O."""
+"""Reads fields of JSON objects (dicts) that may hold anything: what is missing or of another type counts as absent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from adapter.errors import BadDocument
 from adapter.kube.quantity import parse_quantity
 
+_parse_quantity = lru_cache(maxsize=1024)(parse_quantity)  # a cluster writes few different ones
+
 
 def get_field(document: object, *path: str) -> Any:
     """Return what stands at `path`, None where nothing does."""
     for key in path:
-        if not isinstance(document, Mapping):
+        if not isinstance(document, dict):
             return None
         document = document.get(key)
     return document
@@ -21,13 +24,13 @@ def get_field(document: object, *path: str) -> Any:
 def get_object(document: object, *path: str) -> Mapping[str, Any]:
     """Return the object at `path`, empty where there is none."""
     value = get_field(document, *path)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def get_objects(document: object, *path: str) -> tuple[Mapping[str, Any], ...]:
     """Return the objects of the list at `path`, leaving out whatever else stands in it."""
     value = get_field(document, *path)
-    return tuple(entry for entry in value if isinstance(entry, Mapping)) if isinstance(value, list) else ()
+    return tuple(entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else ()
 
 
 def get_text(document: object, *path: str) -> str:
@@ -44,8 +47,9 @@ def get_count(document: object, *path: str) -> int | None:
 
 def get_quantity(document: object, *path: str) -> float | None:
     """Return the quantity at `path` as a number, None where there is none that can be read."""
+    value = get_field(document, *path)
     try:
-        return parse_quantity(get_field(document, *path))
+        return _parse_quantity(value) if isinstance(value, str) else parse_quantity(value)
     except BadDocument:
         return None
 

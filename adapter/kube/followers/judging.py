@@ -182,7 +182,7 @@ def _find_sleep_obstacles(
 def _find_hand_obstacle(planned: int, requested: int | None, workload: WorkloadRef, zeroed_by: str) -> Obstacle | None:
     if planned == 0 or requested != 0 or zeroed_by:
         return None
-    message = f"a person put {workload.kind} {workload.name} to zero, and only a person wakes it"
+    message = f"{workload.kind} {workload.name} was put to zero by hand, and only a person wakes it"
     remedy = render_patch(workload.kind, workload.namespace, workload.name, {"spec": {"replicas": 1}})
     return Obstacle(ObstacleCode.PUT_TO_ZERO_BY_HAND, message, remedy)
 

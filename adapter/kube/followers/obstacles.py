@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from typing import TypeAlias
 
 from adapter.cluster import Obstacle
 
@@ -44,6 +45,9 @@ class ObstacleCode(StrEnum):
     TOLERANCE_ABOVE_ZERO = "ToleranceAboveZero"
 
 
+Fault: TypeAlias = tuple[ObstacleCode, str]
+"""A code with its message, before anybody has said what to change."""
+
 BRIDGEABLE = frozenset({ObstacleCode.TOLERANCE_DROPPED, ObstacleCode.TOLERANCE_ABOVE_ZERO})
 """What a patch of ``/scale`` makes good: steps lost in the dead band."""
 
@@ -53,3 +57,10 @@ _RANKS = {code.value: rank for rank, code in enumerate(ObstacleCode)}
 def sort_obstacles(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
     """Return `obstacles` with the worst first; one of a code that is not known here comes last."""
     return tuple(sorted(obstacles, key=lambda obstacle: _RANKS.get(obstacle.code, len(_RANKS))))
+
+
+def to_obstacles(faults: Iterable[Fault], render_remedy: Callable[[], str]) -> list[Obstacle]:
+    """Return `faults` with the one remedy of them all, which is written only where there are any."""
+    found = list(faults)
+    remedy = render_remedy() if found else ""
+    return [Obstacle(code, message, remedy) for code, message in found]

@@ -28,8 +28,8 @@ from adapter.kube.followers.json_fields import (
     get_text,
     get_texts,
 )
-from adapter.kube.followers.obstacles import ObstacleCode, sort_obstacles
-from adapter.kube.followers.selection import KnownWorkloads, find_selection_obstacle, read_selection
+from adapter.kube.followers.obstacles import Fault, ObstacleCode, sort_obstacles, to_obstacles
+from adapter.kube.followers.selection import KnownWorkloads, find_selection_faults, read_selection
 from adapter.kube.followers.yaml_lines import Tree, render_patch
 from optimizer.domain import WorkloadRef
 
@@ -94,14 +94,17 @@ def read_pod_autoscaler(document: Mapping[str, Any], known: KnownWorkloads, opti
         return None
     sources = get_objects(document, "spec", "metricsSources")
     source = next((entry for entry in sources if _is_ours(entry, options.metric)), None)
+    reader = _Reader(document, source or {}, lowest, highest)
+
+    def render_source() -> str:
+        return reader.render_spec({"metricsSources": [_mend_source(reader, workload, options)]})
+
     if source is None:
         message = f"its sources do not read {options.metric}"
-        wanted = {"metricsSources": [_make_source(workload, options.metric)]}
-        remedy = render_patch(FollowerKind.POD_AUTOSCALER, namespace, name, {"spec": wanted})
-        obstacles = [Obstacle(ObstacleCode.READS_OTHER_METRICS, message, remedy)]
+        obstacles = [Obstacle(ObstacleCode.READS_OTHER_METRICS, message, render_source())]
     else:
-        reader = _Reader(document, source, lowest, highest)
-        obstacles = list(_find_source_obstacles(reader, workload, known, options))
+        obstacles = to_obstacles(_find_source_faults(reader, workload, known, options), render_source)
+        obstacles += _find_strategy_obstacles(reader)
         obstacles += _find_old_obstacles(reader) if reader.is_old else _find_head_obstacles(reader)
         obstacles += _find_rate_obstacles(reader)
     voice = read_voice(document)
@@ -145,51 +148,42 @@ def _make_source(workload: WorkloadRef, metric: str) -> Tree:
     }
 
 
-def _find_source_obstacles(
+def _find_source_faults(
     reader: _Reader, workload: WorkloadRef, known: KnownWorkloads, options: ReadingOptions
-) -> Iterator[Obstacle]:
-    strategy, sources = (
-        get_text(reader.document, "spec", "scalingStrategy"),
-        get_objects(reader.document, "spec", "metricsSources"),
-    )
-    if strategy != "KPA":
-        message = f"strategy {strategy or 'missing'} multiplies or replaces the number; KPA takes it as it is"
-        yield Obstacle(ObstacleCode.STRATEGY_RUNS_AWAY, message, reader.render_spec({"scalingStrategy": "KPA"}))
-    endpoint, target = get_text(reader.source, "endpoint"), get_quantity(reader.source, "targetValue")
-    wanted = dict(reader.source) if endpoint else dict(_as_object(_make_source(workload, options.metric)))
-    exact = str(options.page_units_per_replica) if reader.is_old else _EXACT_TARGET
-    remedy = reader.render_spec({"metricsSources": [{**wanted, "targetValue": exact}]})
-    if len(sources) > 1:
-        message = f"the largest result of its {len(sources)} sources counts"
-        yield Obstacle(ObstacleCode.FURTHER_METRICS, message, remedy)
+) -> Iterator[Fault]:
+    count, endpoint = len(get_objects(reader.document, "spec", "metricsSources")), get_text(reader.source, "endpoint")
+    if count > 1:
+        yield ObstacleCode.FURTHER_METRICS, f"the largest result of its {count} sources counts"
     if endpoint:
-        path = f"/metrics/{workload.namespace}/{workload.name}"
-        if get_text(reader.source, "path").partition("?")[0] != path:
-            message = f"it reads {get_text(reader.source, 'path') or 'no path'}, not {path}"
-            mended = reader.render_spec({"metricsSources": [{**wanted, "path": path, "targetValue": exact}]})
-            yield Obstacle(ObstacleCode.SELECTS_ANOTHER, message, mended)
+        path, wanted = get_text(reader.source, "path").partition("?")[0], _get_path(workload)
+        if path != wanted:
+            yield ObstacleCode.SELECTS_ANOTHER, f"it reads {path or 'no path'}, not {wanted}"
         if not reader.is_old:
             message = "from version 0.5 on an endpoint reads as 0.0, which drains the workload"
-            external = reader.render_spec({"metricsSources": [_make_source(workload, options.metric)]})
-            yield Obstacle(ObstacleCode.ENDPOINT_READS_ZERO, message, external)
+            yield ObstacleCode.ENDPOINT_READS_ZERO, message
     else:
         name = get_text(reader.source, "targetMetric")
         selection = read_selection(workload.namespace, name, None, options.metric)
-        wrong = find_selection_obstacle(selection, workload, known, remedy)
-        if wrong is not None:
-            yield wrong
-        elif name == options.metric:
+        faults = list(find_selection_faults(selection, workload, known))
+        if not faults and name == options.metric:
             message = f"it cannot select: {name} is all workloads of the namespace"
-            yield Obstacle(ObstacleCode.SELECTS_SEVERAL, message, remedy)
-    units = options.page_units_per_replica if endpoint else 1
+            faults = [(ObstacleCode.SELECTS_SEVERAL, message)]
+        yield from faults
+    units, target = options.page_units_per_replica if endpoint else 1, get_quantity(reader.source, "targetValue")
     if target is None or not _is_exact(target / units, reader.highest, can_hold=not reader.is_old):
         written = get_text(reader.source, "targetValue") or "missing"
-        message = f"targetValue {written} changes the number; {exact} takes it as it is"
-        yield Obstacle(ObstacleCode.TARGET_NOT_ONE, message, remedy)
+        yield ObstacleCode.TARGET_NOT_ONE, f"targetValue {written} changes the number"
 
 
-def _as_object(tree: Tree) -> Mapping[str, Tree]:
-    return tree if isinstance(tree, Mapping) else {}
+def _mend_source(reader: _Reader, workload: WorkloadRef, options: ReadingOptions) -> Tree:
+    """Return the one source it should have."""
+    if not reader.is_old:
+        return _make_source(workload, options.metric)
+    return {**reader.source, "path": _get_path(workload), "targetValue": str(options.page_units_per_replica)}
+
+
+def _get_path(workload: WorkloadRef) -> str:
+    return f"/metrics/{workload.namespace}/{workload.name}"
 
 
 def _is_exact(target: float, highest: int, *, can_hold: bool) -> bool:
@@ -197,6 +191,13 @@ def _is_exact(target: float, highest: int, *, can_hold: bool) -> bool:
     if target < 1.0 or (can_hold and target == 1.0):
         return False
     return math.ceil(highest / target) == highest
+
+
+def _find_strategy_obstacles(reader: _Reader) -> Iterator[Obstacle]:
+    strategy = get_text(reader.document, "spec", "scalingStrategy")
+    if strategy != "KPA":
+        message = f"strategy {strategy or 'missing'} multiplies or replaces the number; KPA takes it as it is"
+        yield Obstacle(ObstacleCode.STRATEGY_RUNS_AWAY, message, reader.render_spec({"scalingStrategy": "KPA"}))
 
 
 def _find_head_obstacles(reader: _Reader) -> Iterator[Obstacle]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from adapter.cluster import Follower, FollowerKind, Obstacle
 from adapter.kube.followers.horizontal_pod_autoscaler import ReadingOptions, read_autoscaler
@@ -19,7 +19,8 @@ from adapter.kube.followers.selection import KnownWorkloads
 from optimizer.domain import WorkloadRef
 
 _MAKERS = (FollowerKind.KEDA.value, FollowerKind.POD_AUTOSCALER.value)
-_Id = tuple[str, str, str]
+_Id: TypeAlias = tuple[str, str, str]
+_Words: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...] | None]
 
 
 def read_followers(
@@ -54,29 +55,75 @@ def read_followers(
         more is told, the surer it is known what a selector selects. Workloads are returned as they are written here.
     """
     options = ReadingOptions(kubernetes_minor, metric, tolerance_ratio, page_units_per_replica)
-    hpas, scaled_objects, pod_autoscalers = tuple(hpas), tuple(scaled_objects), tuple(pod_autoscalers)
-    makers = {
-        _identify(kind, document)
-        for kind, documents in zip(_MAKERS, (scaled_objects, pod_autoscalers), strict=True)
-        for document in documents
-    }
-    made = {owner: document for document in hpas if (owner := _find_maker(document)) in makers}
-    told = KnownWorkloads(series_labels or {})
-    everything = (*hpas, *scaled_objects, *pod_autoscalers)
-    known = told.including(filter(None, (_find_target(document, told) for document in everything)))
-    found = [
-        *(read_autoscaler(document, known, options) for document in hpas if _find_maker(document) not in makers),
-        *(
-            read_scaled_object(document, made.get(_identify(FollowerKind.KEDA, document)), known, options)
-            for document in scaled_objects
-        ),
-        *(read_pod_autoscaler(document, known, options) for document in pod_autoscalers),
-    ]
-    by_workload: dict[WorkloadRef, list[Follower]] = defaultdict(list)
-    for follower in found:
-        if follower is not None:
-            by_workload[follower.workload].append(follower)
-    return {workload: _join(followers) for workload, followers in by_workload.items()}
+    return FollowerReader().read(hpas, scaled_objects, pod_autoscalers, options=options, series_labels=series_labels)
+
+
+class FollowerReader:
+    """Reads the autoscalers of a cluster again and again; what has not changed since the last time is not read anew."""
+
+    def __init__(self) -> None:
+        self._options: ReadingOptions | None = None
+        self._known = KnownWorkloads()
+        self._read: dict[_Id, tuple[_Words, Follower | None]] = {}
+
+    def read(
+        self,
+        hpas: Iterable[Mapping[str, Any]],
+        scaled_objects: Iterable[Mapping[str, Any]] = (),
+        pod_autoscalers: Iterable[Mapping[str, Any]] = (),
+        *,
+        options: ReadingOptions,
+        series_labels: Mapping[WorkloadRef, Mapping[str, str]] | None = None,
+    ) -> Mapping[WorkloadRef, tuple[Follower, ...]]:
+        """Return what `read_followers` returns of the same arguments."""
+        by_kind = {
+            FollowerKind.HPA: tuple(hpas),
+            FollowerKind.KEDA: tuple(scaled_objects),
+            FollowerKind.POD_AUTOSCALER: tuple(pod_autoscalers),
+        }
+        told = KnownWorkloads(series_labels or {})
+        everything = [(kind, document) for kind, documents in by_kind.items() for document in documents]
+        known = told.including(filter(None, (_find_target(document, told) for _, document in everything)))
+        if (options, known) != (self._options, self._known):
+            self._options, self._known, self._read = options, known, {}
+        makers = {_identify(kind, document) for kind, document in everything if kind is not FollowerKind.HPA}
+        made = {owner: hpa for hpa in by_kind[FollowerKind.HPA] if (owner := _find_maker(hpa)) in makers}
+        read = {
+            _identify(kind, document): self._read_one(kind, document, made.get(_identify(kind, document)), options)
+            for kind, document in everything
+            if kind is not FollowerKind.HPA or _find_maker(document) not in makers
+        }
+        self._read = read
+        by_workload: dict[WorkloadRef, list[Follower]] = defaultdict(list)
+        for _, follower in read.values():
+            if follower is not None:
+                by_workload[follower.workload].append(follower)
+        return {workload: _join(followers) for workload, followers in by_workload.items()}
+
+    def _read_one(
+        self,
+        kind: FollowerKind,
+        document: Mapping[str, Any],
+        made: Mapping[str, Any] | None,
+        options: ReadingOptions,
+    ) -> tuple[_Words, Follower | None]:
+        """Return the follower that one object is, beside the words of it that this rests on."""
+        words = (_get_words(document), None if made is None else _get_words(made))
+        kept = self._read.get(_identify(kind, document))
+        if kept is not None and kept[0] == words:
+            return kept
+        if kind is FollowerKind.HPA:
+            return words, read_autoscaler(document, self._known, options)
+        if kind is FollowerKind.KEDA:
+            return words, read_scaled_object(document, made, self._known, options)
+        return words, read_pod_autoscaler(document, self._known, options)
+
+
+def _get_words(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the parts of an object that a follower is read from: not the values it saw, which change all the time."""
+    status = get_object(document, "status")
+    annotations = get_object(document, "metadata", "annotations")
+    return annotations, document.get("spec"), status.get("conditions"), status.get("scheduledBounds")
 
 
 def _find_target(document: Mapping[str, Any], told: KnownWorkloads) -> WorkloadRef | None:

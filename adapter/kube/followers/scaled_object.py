@@ -23,7 +23,7 @@ from adapter.kube.followers.json_fields import (
     get_texts,
     is_true,
 )
-from adapter.kube.followers.obstacles import ObstacleCode, sort_obstacles
+from adapter.kube.followers.obstacles import Fault, ObstacleCode, sort_obstacles, to_obstacles
 from adapter.kube.followers.scaling_rules import (
     Place,
     find_rule_obstacles,
@@ -71,7 +71,8 @@ def read_scaled_object(
     ours = [entry for entry in get_objects(scaled, "spec", "triggers") if _is_ours(entry, workload, options.metric)]
     obstacles = [] if ours else [_tell_others(scaled, options.metric)]
     if ours:
-        obstacles += _find_trigger_obstacles(scaled, ours[0], workload, options.metric)
+        faults = _find_trigger_faults(scaled, ours[0], workload)
+        obstacles += to_obstacles(faults, lambda: _render_trigger(scaled, _mend(ours[0], workload, options.metric)))
         obstacles += _find_operator_obstacles(scaled, reaches_zero=0 in (lowest, idle))
         obstacles += find_rule_obstacles(
             rules,
@@ -109,38 +110,32 @@ def _tell_others(scaled: Mapping[str, Any], metric: str) -> Obstacle:
     return Obstacle(ObstacleCode.READS_OTHER_METRICS, f"its triggers ({kinds or 'none'}) do not read {metric}", "")
 
 
-def _find_trigger_obstacles(
-    scaled: Mapping[str, Any], trigger: Mapping[str, Any], workload: WorkloadRef, metric: str
-) -> Iterator[Obstacle]:
-    triggers, kind, metadata = (
-        get_objects(scaled, "spec", "triggers"),
-        get_text(trigger, "type"),
-        get_texts(trigger, "metadata"),
-    )
-    remedy = _render_trigger(scaled, _mend(trigger, workload, metric))
-    if len(triggers) > 1 or get_text(scaled, "spec", "advanced", "scalingModifiers", "formula"):
-        message = f"the largest proposal of its {len(triggers)} triggers counts, or a formula over them"
-        yield Obstacle(ObstacleCode.FURTHER_METRICS, message, remedy)
+def _find_trigger_faults(
+    scaled: Mapping[str, Any], trigger: Mapping[str, Any], workload: WorkloadRef
+) -> Iterator[Fault]:
+    count, kind = len(get_objects(scaled, "spec", "triggers")), get_text(trigger, "type")
+    metadata = get_texts(trigger, "metadata")
+    if count > 1 or get_text(scaled, "spec", "advanced", "scalingModifiers", "formula"):
+        message = f"the largest proposal of its {count} triggers counts, or a formula over them"
+        yield ObstacleCode.FURTHER_METRICS, message
     if not _names(workload, metadata):
         message = f"its {kind} trigger does not ask for {workload.kind} {workload.name} by name"
-        yield Obstacle(ObstacleCode.SELECTS_ANOTHER, message, remedy)
+        yield ObstacleCode.SELECTS_ANOTHER, message
     if get_text(trigger, "metricType") == "Value":
         message = "metricType Value multiplies the number by the ready replicas, and runs away"
-        yield Obstacle(ObstacleCode.TARGET_IS_VALUE, message, remedy)
+        yield ObstacleCode.TARGET_IS_VALUE, message
     if kind not in _THRESHOLDS:
         return
     threshold, activation = _THRESHOLDS[kind]
     if get_quantity(metadata, threshold) != 1.0:
-        message = (
-            f"{threshold} {metadata.get(threshold, 'is missing')}: the number is divided by it; 1 takes it as it is"
-        )
-        yield Obstacle(ObstacleCode.TARGET_NOT_ONE, message, remedy)
+        message = f"{threshold} {metadata.get(threshold, 'is missing')} divides the number; 1 takes it as it is"
+        yield ObstacleCode.TARGET_NOT_ONE, message
     if (get_quantity(metadata, activation) or 0.0) >= 1.0:
         message = f"{activation} {metadata[activation]}: it leaves zero only above that number"
-        yield Obstacle(ObstacleCode.ACTIVATION_ABOVE_ONE, message, remedy)
+        yield ObstacleCode.ACTIVATION_ABOVE_ONE, message
     if kind == "prometheus" and metadata.get("ignoreNullValues", "true").lower() != "false":
         message = "a number that is not there reads as 0 (ignoreNullValues): it drains the workload when we are away"
-        yield Obstacle(ObstacleCode.ABSENCE_READS_AS_ZERO, message, remedy)
+        yield ObstacleCode.ABSENCE_READS_AS_ZERO, message
 
 
 def _mend(trigger: Mapping[str, Any], workload: WorkloadRef, metric: str) -> Tree:

@@ -158,27 +158,28 @@ def find_rule_obstacles(
 
 
 def _find_up_obstacles(rules: ScalingRules, lowest: int, highest: int, place: Place) -> Iterator[Obstacle]:
-    limit, remedy = rules.compute_upper_limit(lowest), _render_rules(_UP, highest, place)
-    if rules.has_behavior and rules.up.select == "Disabled":
-        yield Obstacle(ObstacleCode.SCALE_UP_DISABLED, "it never adds a replica", remedy)
-    elif limit <= lowest == 0:
-        message = "a percentage of zero replicas is zero: it never leaves zero"
-        yield Obstacle(ObstacleCode.NEVER_LEAVES_ZERO, message, remedy)
-    elif limit < highest:
+    limit = rules.compute_upper_limit(lowest)
+    if limit < highest:
+        code = ObstacleCode.SLOW_SCALE_UP
         message = f"from {lowest} replicas one step leads to {limit}, not to its maximum of {highest}"
-        yield Obstacle(ObstacleCode.SLOW_SCALE_UP, message, remedy)
+        if rules.has_behavior and rules.up.select == "Disabled":
+            code, message = ObstacleCode.SCALE_UP_DISABLED, "it never adds a replica"
+        elif limit <= lowest == 0:
+            code, message = ObstacleCode.NEVER_LEAVES_ZERO, "a percentage of zero is zero: it never leaves zero"
+        yield Obstacle(code, message, _render_rules(_UP, highest, place))
     if rules.has_behavior and rules.up.window_s > 0:
         message = f"a higher number counts after {rules.up.window_s:g} s of it"
         yield Obstacle(ObstacleCode.SCALE_UP_WINDOW, message, _render_window(_UP, place))
 
 
 def _find_down_obstacles(rules: ScalingRules, lowest: int, highest: int, place: Place) -> Iterator[Obstacle]:
-    limit, remedy = rules.compute_lower_limit(highest), _render_rules(_DOWN, highest, place)
-    if rules.has_behavior and rules.down.select == "Disabled":
-        yield Obstacle(ObstacleCode.SCALE_DOWN_DISABLED, "it never removes a replica", remedy)
-    elif limit > lowest:
+    limit = rules.compute_lower_limit(highest)
+    if limit > lowest:
+        code = ObstacleCode.SLOW_SCALE_DOWN
         message = f"from {highest} replicas one step leads to {limit}, not to its minimum of {lowest}"
-        yield Obstacle(ObstacleCode.SLOW_SCALE_DOWN, message, remedy)
+        if rules.has_behavior and rules.down.select == "Disabled":
+            code, message = ObstacleCode.SCALE_DOWN_DISABLED, "it never removes a replica"
+        yield Obstacle(code, message, _render_rules(_DOWN, highest, place))
     if rules.down.window_s > 0:
         message = f"a lower number counts after {rules.down.window_s:g} s of it"
         yield Obstacle(ObstacleCode.SCALE_DOWN_WINDOW, message, _render_window(_DOWN, place))

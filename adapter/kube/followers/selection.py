@@ -7,14 +7,17 @@ variant, the accelerator) is unknown unless somebody says it: a requirement on i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
-from adapter.cluster import Obstacle
 from adapter.kube.followers.json_fields import get_field, get_object, get_objects, get_text
-from adapter.kube.followers.obstacles import ObstacleCode
+from adapter.kube.followers.obstacles import Fault, ObstacleCode
 from optimizer.domain import WorkloadRef
+
+K = TypeVar("K", bound=Hashable)
 
 SERIES_LABELS = frozenset("namespace deployment kind model_name variant role accelerator".split())
 """The labels that the external metrics API selects by."""
@@ -44,6 +47,13 @@ class Selection:
     namespace: str
     requirements: tuple[Requirement, ...]
 
+    def get_names(self) -> frozenset[str] | None:
+        """Return the names that a workload it selects can have, None when it may have any."""
+        for requirement in self.requirements:
+            if requirement.key == "deployment" and requirement.values is not None and not requirement.is_negated:
+                return requirement.values
+        return None
+
     def is_met_by(self, workload: WorkloadRef, labels: Mapping[str, str]) -> bool | None:
         """Return whether the series of `workload` is selected; None when that depends on labels not known."""
         if workload.namespace != self.namespace:
@@ -54,16 +64,39 @@ class Selection:
         return None if None in found else True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KnownWorkloads:
     """The workloads that have a series, or may have one, with what is known of its labels."""
 
     labels: Mapping[WorkloadRef, Mapping[str, str]] = field(default_factory=dict)
 
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], tuple[WorkloadRef, ...]]:
+        return _group(self.labels, lambda workload: (workload.namespace, workload.name))
+
+    @cached_property
+    def _by_namespace(self) -> Mapping[str, tuple[WorkloadRef, ...]]:
+        return _group(self.labels, lambda workload: workload.namespace)
+
     def get_labels(self, workload: WorkloadRef) -> dict[str, str]:
         """Return the labels of the series of `workload` that are known."""
         told = self.labels.get(workload, {})
         return {**told, "namespace": workload.namespace, "deployment": workload.name, "kind": workload.kind}
+
+    def get_namesakes(self, workload: WorkloadRef) -> tuple[WorkloadRef, ...]:
+        """Return the other workloads of the same name in the same namespace."""
+        found = self._by_name.get((workload.namespace, workload.name), ())
+        return tuple(other for other in found if other != workload)
+
+    def find_selected(self, selection: Selection) -> tuple[WorkloadRef, ...]:
+        """Return the workloads that `selection` selects for certain."""
+        names = selection.get_names()
+        if names is None:
+            candidates = self._by_namespace.get(selection.namespace, ())
+        else:
+            found = (self._by_name.get((selection.namespace, name), ()) for name in sorted(names))
+            candidates = tuple(workload for group in found for workload in group)
+        return tuple(workload for workload in candidates if selection.is_met_by(workload, self.get_labels(workload)))
 
     def including(self, workloads: Iterable[WorkloadRef]) -> KnownWorkloads:
         """Return these and `workloads`."""
@@ -75,13 +108,12 @@ class KnownWorkloads:
         The version in it need not be the one the object is known under; group, kind and name decide.
         """
         name, kind = get_text(reference, "name"), get_text(reference, "kind") or "Deployment"
-        api_version = get_text(reference, "apiVersion") or "apps/v1"
         if not name:
             return None
-        named = WorkloadRef(namespace, name, kind, api_version)
+        named = WorkloadRef(namespace, name, kind, get_text(reference, "apiVersion") or "apps/v1")
         if named in self.labels:
             return named
-        return next((known for known in self.labels if _are_one_object(known, named)), named)
+        return next((other for other in self.get_namesakes(named) if _are_one_object(other, named)), named)
 
 
 def _are_one_object(one: WorkloadRef, other: WorkloadRef) -> bool:
@@ -108,23 +140,25 @@ def read_selection(namespace: str, metric_name: str, selector: object, metric: s
     return Selection(namespace, tuple(requirements))
 
 
-def find_selection_obstacle(
-    selection: Selection, workload: WorkloadRef, known: KnownWorkloads, remedy: str
-) -> Obstacle | None:
-    """Return what is wrong with `selection` for `workload`, None when it selects this one series, as far as known."""
+def find_selection_faults(selection: Selection, workload: WorkloadRef, known: KnownWorkloads) -> Iterator[Fault]:
+    """Yield what is wrong with `selection` for `workload`: nothing when it selects this one series, as far as known."""
     own = selection.is_met_by(workload, known.get_labels(workload))
-    selected = [
-        other for other in known.labels if other != workload and selection.is_met_by(other, known.get_labels(other))
-    ]
+    selected = [other for other in known.find_selected(selection) if other != workload]
     names = ", ".join(sorted(f"{other.kind} {other.name}" for other in selected))
     if own is False:
         instead = f"selects {names} instead of" if names else "does not select the series of"
         message = f"the metric {instead} {workload.kind} {workload.name}"
-        return Obstacle(ObstacleCode.SELECTS_ANOTHER, message, remedy)
-    if selected:
+        yield ObstacleCode.SELECTS_ANOTHER, message
+    elif selected:
         message = f"the metric selects {names} besides {workload.kind} {workload.name}; only one may match"
-        return Obstacle(ObstacleCode.SELECTS_SEVERAL, message, remedy)
-    return None
+        yield ObstacleCode.SELECTS_SEVERAL, message
+
+
+def _group(workloads: Iterable[WorkloadRef], get_key: Callable[[WorkloadRef], K]) -> dict[K, tuple[WorkloadRef, ...]]:
+    groups: dict[K, list[WorkloadRef]] = defaultdict(list)
+    for workload in workloads:
+        groups[get_key(workload)].append(workload)
+    return {key: tuple(group) for key, group in groups.items()}
 
 
 def can_be_selected_by_name(workload: WorkloadRef) -> bool:

@@ -366,7 +366,7 @@ async def test_pods_that_are_gone_do_no_harm(stage: Stage) -> None:
     decision = decide(2)
     see_pods(stage, decision, a=0.0, b=3.0)
     (action,) = await stage.act(decision, options=COSTS)
-    assert action.message == "1 pods tell how busy they are"
+    assert action.message == "pods that tell anew how busy they are: 1"
 
 
 async def test_pods_that_are_removed_by_number_are_left_alone(stage: Stage) -> None:

@@ -156,7 +156,7 @@ def test_a_person_who_puts_it_to_zero_is_never_overruled() -> None:
         step = find_step(see(3, 0, *followers, zeroed_by=zeroed_by.get(LLAMA, "")), permission)
         assert step is not None
         assert (step.kind, step.replicas) == (ActionKind.REFUSED, None)
-        assert "a person" in step.message
+        assert "by hand" in step.message
 
 
 def test_records_change_only_where_an_action_says_so() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter.cluster import Follower, FollowerKind
-from adapter.kube.followers import read_followers
+from adapter.kube.followers import FollowerReader, ReadingOptions, read_followers
 from optimizer.domain import WorkloadRef
 from tests.builders.autoscaler_objects import (
     LLAMA,
@@ -168,7 +168,7 @@ def test_an_object_of_another_kind_and_the_same_name_is_told_apart_by_kind() -> 
 
 def test_a_name_too_long_for_a_label_is_asked_for_by_metric_name() -> None:
     long = WorkloadRef("prod", "x" * 64)
-    document = make_hpa(target=long, metrics=[make_metric(labels={})])
+    document = make_hpa(name="long", target=long, metrics=[make_metric(labels={})])
     mended = apply_remedy(document, read(document, make_hpa())[long][0].obstacles[0].remedy)
     assert mended["spec"]["metrics"][0]["external"]["metric"] == {"name": f"deployment_replicas.{'x' * 64}"}
     assert find_codes(read(mended, make_hpa()), long) == []
@@ -235,3 +235,37 @@ def test_an_autoscaler_that_keda_made_is_part_of_its_scaled_object() -> None:
     assert (follower.kind, follower.obstacles) == (FollowerKind.KEDA, ())
     (alone,) = read_followers([made], kubernetes_minor=37)[LLAMA]  # nobody may read ScaledObjects
     assert (alone.kind, alone.reads_our_number) == (FollowerKind.HPA, False)
+
+
+# --- Again and again --------------------------------------------------------------------------------------------------
+def test_reading_again_gives_what_reading_anew_gives() -> None:
+    """Whatever changes in between: the object, what it says, who made it, who else is there, what is known."""
+    reader, options = FollowerReader(), ReadingOptions(37)
+    made = make_hpa(name="keda-hpa-llama", metrics=[CPU], owner=("ScaledObject", "llama"))
+    other = make_hpa(name="qwen", target=QWEN)
+    by_variant = make_hpa(metrics=[make_metric(labels={"variant": "h100"})])
+    stories: list[tuple[list[Json], list[Json], list[Json], dict[WorkloadRef, dict[str, str]]]] = [
+        ([], [], [], {}),
+        ([make_hpa()], [], [], {}),
+        ([make_hpa(max_replicas=4)], [], [], {}),
+        ([make_hpa(max_replicas=4, conditions={"ScalingActive": "FailedGetExternalMetric:away"})], [], [], {}),
+        ([by_variant, other], [], [], {}),
+        ([by_variant, other], [], [], {LLAMA: {"variant": "l40s"}, QWEN: {"variant": "h100"}}),
+        ([made, other], [make_scaled_object()], [], {}),
+        ([other], [make_scaled_object()], [], {}),
+        ([{**made, "spec": {**made["spec"], "behavior": {}}}, other], [make_scaled_object()], [], {}),
+        ([], [], [make_pod_autoscaler()], {}),
+        ([make_hpa()], [], [make_pod_autoscaler(maxReplicas=3)], {}),
+        ([make_hpa()], [], [], {}),
+    ]
+    for hpas, scaled, kpas, labels in [*stories, *reversed(stories)]:
+        again = reader.read(hpas, scaled, kpas, options=options, series_labels=labels)
+        assert again == read_followers(hpas, scaled, kpas, kubernetes_minor=37, series_labels=labels)
+
+
+def test_values_that_an_autoscaler_saw_are_no_reason_to_read_it_anew() -> None:
+    reader, document = FollowerReader(), make_hpa()
+    ((before,),) = reader.read([document], options=ReadingOptions(37)).values()
+    seen = {**document, "status": {**document["status"], "currentMetrics": [{"type": "External"}]}}
+    ((after,),) = reader.read([seen], options=ReadingOptions(37)).values()
+    assert after is before
