@@ -2,58 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
+import yaml
 
-from adapter.kube.client import PatchType
-from adapter.kube.resource import DEPLOYMENTS, HORIZONTAL_POD_AUTOSCALERS
 from tests.control_plane.autoscalers import make_autoscaler
 from tests.control_plane.cluster import Cluster
-from tests.control_plane.pods import make_deployment
-from tests.control_plane.product import Product, open_product
+from tests.control_plane.product import open_product
+from tests.control_plane.workloads import Workload, has_decided_upon, told_of
 from tests.deploy.chart import Helm
-
-MODEL = {"variant-autoscaler.io/model": "chat", "variant-autoscaler.io/accelerator": "L40S"}
-
-
-@asynccontextmanager
-async def open_workload(cluster: Cluster, name: str = "llama", replicas: int = 1) -> AsyncIterator[str]:
-    """Yield a namespace with one Deployment and its HPA."""
-    namespace = await cluster.create_namespace("chat")
-    await cluster.create(DEPLOYMENTS, namespace, make_deployment(name, replicas, annotations=MODEL))
-    await cluster.create(HORIZONTAL_POD_AUTOSCALERS, namespace, make_autoscaler(name, max_replicas=32))
-    yield namespace
-
-
-async def pin(cluster: Cluster, namespace: str, name: str, replicas: int | None) -> None:
-    """Pin a workload by its annotation; None takes the pin away."""
-    value = None if replicas is None else f"pin={replicas}"
-    patch = {"metadata": {"annotations": {"variant-autoscaler.io/override": value}}}
-    await cluster.client.patch(DEPLOYMENTS, namespace, name, patch, kind=PatchType.MERGE)
-
-
-async def wait_for_replicas(cluster: Cluster, namespace: str, name: str, replicas: int, timeout_s: float = 30.0) -> None:
-    """Return when the Deployment asks for that many."""
-    await cluster.wait_for(
-        DEPLOYMENTS,
-        namespace,
-        name,
-        lambda found: found["spec"]["replicas"] == replicas,
-        what=f"{name} asks for {replicas} replicas",
-        timeout_s=timeout_s,
-    )
 
 
 async def test_pinned_numbers_are_followed_exactly(cluster: Cluster, helm: Helm, tmp_path: Path) -> None:
-    async with open_product(cluster, helm, tmp_path) as product, open_workload(cluster) as namespace:
-        await product.start()
-        for replicas in (1, 4, 2, 1, 9, 10, 11, 12, 11):
-            await pin(cluster, namespace, "llama", replicas)
-            try:
-                await wait_for_replicas(cluster, namespace, "llama", replicas)
-            except AssertionError:
-                print(product.read_logs())
-                raise
+    llama = Workload(cluster, await cluster.create_namespace("chat"))
+    await llama.create()
+    async with open_product(cluster, helm, tmp_path) as product:
+        with told_of(product):
+            await product.start()
+            for replicas in (1, 4, 2, 1, 9, 10, 11, 12, 11):
+                await llama.pin(replicas)
+                await llama.wait_for_replicas(replicas)
+            status = await llama.wait_for_condition("Following", "True")
+            assert status["obstacles"] == []
+
+
+async def test_the_default_tolerance_is_told_and_loses_a_step_until_it_is_bridged(
+    cluster: Cluster, helm: Helm, tmp_path: Path
+) -> None:
+    llama = Workload(cluster, await cluster.create_namespace("chat"))
+    await llama.create(10, autoscaler=make_autoscaler("llama", tolerance=None))
+    await llama.pin(10)
+    async with open_product(cluster, helm, tmp_path) as product:
+        with told_of(product):
+            await product.start()
+            status = await llama.wait_for_condition("Following", "False", "steps within its tolerance are ignored")
+            (obstacle,) = status["obstacles"]
+            assert obstacle["code"] == "ToleranceAboveZero"
+            assert ("HPAConfigurableTolerance" in obstacle["remedy"]) == bool(cluster.control_plane.version.gates)
+            event = await llama.wait_for_event("NotFollowed", "ToleranceAboveZero")
+            assert event["type"] == "Warning"
+            assert obstacle["remedy"] in event["note"]
+
+            await llama.pin(11)
+            found = await llama.wait_for_autoscaler(has_decided_upon(11), what="has read 11")
+            assert await product.read_number(llama.namespace, "llama") == 11
+            assert found["status"]["desiredReplicas"] == await llama.read_replicas() == 10
+
+            await llama.patch_autoscaler(yaml.safe_load(obstacle["remedy"]))
+            await llama.wait_for_replicas(11)
+            await llama.wait_for_condition("Following", "True")
+            default = {way: {"tolerance": None} for way in ("scaleUp", "scaleDown")}
+            await llama.patch_autoscaler({"spec": {"behavior": default}})
+
+    bridging = {"actuation": {"bridgeTolerance": True}}
+    async with open_product(cluster, helm, tmp_path, values=bridging, namespace=product.namespace) as product:
+        with told_of(product):
+            await product.start()
+            for replicas in (12, 11, 10, 9):
+                await llama.pin(replicas)
+                await llama.wait_for_replicas(replicas)
+            await llama.wait_for_condition("Following", "True")
