@@ -22,6 +22,8 @@ from adapter.kube.scale import patch_scale, read_scale
 from adapter.store import Publication, Series
 from optimizer.domain import ModelTraffic, PodKey, VariantKey, VariantTraffic, WorkloadRef
 
+_TRIES = 4
+
 
 @dataclass(frozen=True, slots=True)
 class ActuationOptions:
@@ -137,13 +139,22 @@ class Actuator:
         if step is None or step.replicas is None:
             return None if step is None else Action(workload, step.kind, step.message, zeroed_by=step.zeroed_by)
         try:
-            return await self._ask(situation, permission)
+            return await self._ask_again(situation, permission)
         except Unreachable as failure:
             raise _Unfinished(Action(workload, ActionKind.FAILED, str(failure))) from failure
         except Conflict as failure:
             return Action(workload, ActionKind.POSTPONED, f"{step.message}: {failure}")
         except AdapterError as failure:
             return Action(workload, ActionKind.FAILED, f"{step.message}: {failure}")
+
+    async def _ask_again(self, seen: Situation, permission: Permission) -> Action | None:
+        """Ask until nobody changes the workload in the same moment, a few times: its status changes often."""
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._ask(seen, permission)
+            except Conflict:
+                continue
+        return await self._ask(seen, permission)
 
     async def _ask(self, seen: Situation, permission: Permission) -> Action | None:
         """Look at the workload itself, and ask for what is still right then."""

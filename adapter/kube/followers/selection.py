@@ -79,8 +79,8 @@ class KnownWorkloads:
         return _group(self.labels, lambda workload: workload.namespace)
 
     def get_labels(self, workload: WorkloadRef) -> dict[str, str]:
-        """Return the labels of the series of `workload` that are known."""
-        told = self.labels.get(workload, {})
+        """Return the labels of the series of `workload` that are known; an empty one tells nothing."""
+        told = {key: value for key, value in self.labels.get(workload, {}).items() if value}
         return {**told, "namespace": workload.namespace, "deployment": workload.name, "kind": workload.kind}
 
     def get_namesakes(self, workload: WorkloadRef) -> tuple[WorkloadRef, ...]:

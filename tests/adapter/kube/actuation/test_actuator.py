@@ -212,12 +212,20 @@ async def test_a_person_who_was_faster_keeps_it_at_zero(stage: Stage) -> None:
     assert stage.count(LLAMA) == 0
 
 
-async def test_a_change_at_the_same_moment_is_not_written_over(stage: Stage) -> None:
+async def test_a_change_at_the_same_moment_is_looked_at_before_asking_again(stage: Stage) -> None:
     stage.make(LLAMA, 1)
-    stage.api.fail(409, verb="patch", message="the object has been modified", times=1)
+    stage.api.fail(409, verb="patch", message="the object has been modified", times=2)
     (action,) = await stage.act(decide(4), options=SCALE)
-    assert action.kind is ActionKind.POSTPONED
-    assert stage.count(LLAMA) == 1
+    assert (action.kind, stage.count(LLAMA)) == (ActionKind.SCALED, 4)
+    assert stage.api.count("get") == 3
+
+
+async def test_a_workload_that_changes_all_the_time_waits_for_the_next_pass(stage: Stage) -> None:
+    stage.make(LLAMA, 1)
+    stage.api.fail(409, verb="patch", message="the object has been modified")
+    (action,) = await stage.act(decide(4), options=SCALE)
+    assert (action.kind, stage.count(LLAMA)) == (ActionKind.POSTPONED, 1)
+    stage.api.heal()
     assert [action.kind for action in await stage.act(decide(4), options=SCALE)] == [ActionKind.SCALED]
 
 

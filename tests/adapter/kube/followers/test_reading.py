@@ -146,6 +146,7 @@ def test_expressions_are_understood(expression: Json, code: str | None) -> None:
 def test_what_is_told_of_the_series_decides_where_the_name_does_not() -> None:
     document = make_hpa(metrics=[make_metric(labels={"variant": "h100"})])
     assert find_codes(read(document, series_labels={LLAMA: {"variant": "h100"}})) == []
+    assert find_codes(read(document, series_labels={LLAMA: {"variant": ""}})) == []
     assert find_codes(read(document, series_labels={LLAMA: {"variant": "l40s"}})) == ["SelectsAnother"]
     both = {LLAMA: {"variant": "h100"}, QWEN: {"variant": "h100"}}
     assert find_codes(read(document, series_labels=both)) == ["SelectsSeveral"]
