@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,7 +53,8 @@ def _view(*names: str) -> ClusterView:
         if document["kind"] in FIELDS:
             metadata = {**document["metadata"], "uid": str(i), "creationTimestamp": "2026-01-01T00:00:00Z"}
             found[FIELDS[document["kind"]]].append({**document, "metadata": metadata})
-    objects = replace(ClusterObjects(), **{field: tuple(documents) for field, documents in found.items()})
+    present: dict[str, Any] = {field: tuple(documents) for field, documents in found.items()}
+    objects = ClusterObjects(**present)
     options = DiscoveryOptions(accelerators=ACCELERATORS)
     view, _ = build_view(objects, Memory(), claims=(), options=options, kubernetes_minor=37, now_s=1.8e9)
     return view
