@@ -45,12 +45,16 @@ class Cluster:
     async def create_namespace(self, prefix: str = "test", labels: Mapping[str, str] | None = None) -> str:
         """Create a namespace that no other test had, and return its name."""
         name = f"{prefix}-{next(self._numbers)}"
+        await self.make_namespace(name, labels)
+        return name
+
+    async def make_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
+        """Create the namespace `name`."""
         await self.client.create(
             NAMESPACES,
             None,
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}},
         )
-        return name
 
     async def create(self, resource: Resource, namespace: str | None, body: Json) -> Json:
         """Create an object and return it as stored; apiVersion and kind are filled in."""
