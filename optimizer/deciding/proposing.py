@@ -108,13 +108,14 @@ def _calm(sight: Sight, proposal: Proposal, now_s: float, settings: Settings) ->
 
 
 def compute_calm_window_s(sight: Sight, settings: Settings) -> float:
-    """Return how long a fall must last [s]: as configured, and no less than the lead time of what is in use.
+    """Return how long a fall must last [s]: as configured, no less than the lead time of what is in use, nor a period.
 
     A replica that is kept idle for as long as it takes to get it back has cost what starting it again would: the
     break-even of ski rental. Spikes as far apart as a start takes are thus bridged.
     """
     used = [line.variant for line in sight.view.variants if line.published_replicas > 0]
-    return max([settings.decision.calm_window_s, *(compute_lead_time_s(entry, settings.decision) for entry in used)])
+    decision = settings.decision
+    return max([decision.calm_window_s, decision.period_s, *(compute_lead_time_s(entry, decision) for entry in used)])
 
 
 def _find_obstacle(proposal: Proposal) -> Reason | None:

@@ -32,6 +32,13 @@ def test_to_zero_after_known_silence_and_back_with_the_first_held_request() -> N
     assert codes.count(ReasonCode.WAKE_FROM_ZERO) == 1
 
 
+def test_it_goes_to_zero_and_wakes_without_any_calm_window() -> None:
+    story = Story(make_settings(MODEL, calm_window_s=0.0), rate_at, {"cheap": 1})
+    story.run(1230.0)
+    numbers = {entry.now_s: sum(entry.planned.values()) for entry in story.passes}
+    assert (numbers[585.0], numbers[1200.0], numbers[1215.0]) == (1, 0, 1)
+
+
 def test_a_held_request_wakes_even_when_the_counter_cannot_be_read() -> None:
     def hide(now_s: float, snapshot: ModelSnapshot) -> ModelSnapshot:
         blind = replace(make_gateway(None, now_s - 15.0, now_s), waiting_requests=2.0)
