@@ -2,114 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from adapter.cluster import ClusterView, Follower, FollowerKind, Obstacle
+from adapter.cluster import ClusterView, Obstacle
 from adapter.inventory import Inventory, WorkloadEntry
 from adapter.kube.actuation import (
     ZEROED_BY_US,
-    Action,
     ActionKind,
-    ActuationOptions,
-    Actuator,
-    record_zeroes,
 )
-from adapter.kube.actuation.deletion_cost import ANNOTATION
-from adapter.kube.client import KubeClient
-from adapter.kube.mapper import ResourceMapper
-from adapter.kube.resource import DEPLOYMENTS, PODS, STATEFUL_SETS, Resource
+from adapter.kube.resource import DEPLOYMENTS
 from adapter.store import Publication
 from optimizer.domain import (
-    ModelKey,
-    ModelTraffic,
     Override,
     OverrideMode,
-    PodKey,
-    PodPhase,
-    PodState,
     Reason,
     ReasonCode,
-    VariantDecision,
-    VariantTraffic,
     WorkloadRef,
 )
-from tests.builders.decisions import DECIDED_AT_S, ManualClock, make_model_decision, make_variant_decision
-from tests.builders.fake_kube_api import FakeKubeApi
+from tests.builders.actuation_stage import LLAMA, OPTIONS, QWEN, Stage, decide, make_follower
+from tests.builders.decisions import DECIDED_AT_S, make_model_decision
 
-LLAMA = WorkloadRef("prod", "llama-70b")
-QWEN = WorkloadRef("prod", "qwen-32b")
-OPTIONS = ActuationOptions(37, 600.0)
 SCALE = replace(OPTIONS, scaled_workloads=frozenset({LLAMA, QWEN}))
-
-
-@dataclass
-class Stage:
-    """One cluster, and what we know of it and have published."""
-
-    api: FakeKubeApi
-    actuator: Actuator
-    clock: ManualClock
-    requested: dict[WorkloadRef, int] = field(default_factory=dict)
-    followers: dict[WorkloadRef, tuple[Follower, ...]] = field(default_factory=dict)
-    zeroed_by: Mapping[WorkloadRef, str] = field(default_factory=dict)
-    traffic: tuple[ModelTraffic, ...] = ()
-
-    def make(self, workload: WorkloadRef, replicas: int, existing: int | None = None) -> None:
-        """Let `workload` be there, and be known."""
-        resource = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFUL_SETS}.get(workload.kind) or self._install(
-            workload
-        )
-        status = {"replicas": replicas if existing is None else existing}
-        about = {"name": workload.name, "namespace": workload.namespace}
-        self.api.put(resource, {"metadata": about, "spec": {"replicas": replicas}, "status": status})
-        self.requested[workload] = replicas
-
-    def _install(self, workload: WorkloadRef) -> Resource:
-        group, _, version = workload.api_version.partition("/")
-        resource = Resource(group, version, f"{workload.kind.lower()}s", workload.kind)
-        self.api.install(resource, has_scale=True)
-        return resource
-
-    def count(self, workload: WorkloadRef, resource: Resource = DEPLOYMENTS) -> int:
-        replicas: int = self.api.get(resource, workload.namespace, workload.name)["spec"]["replicas"]
-        return replicas
-
-    async def act(self, *variants: VariantDecision, options: ActuationOptions, **view: Any) -> tuple[Action, ...]:
-        """Act once, and remember what is to be recorded."""
-        models = (make_model_decision(*variants, decided_at_s=DECIDED_AT_S),) if variants else ()
-        entries = tuple(WorkloadEntry(workload, count, ()) for workload, count in self.requested.items())
-        seen = ClusterView(Inventory(entries, **view), followers=self.followers)
-        publication = Publication(models, traffic=self.traffic)
-        actions = await self.actuator.act(publication, seen, options, self.zeroed_by)
-        self.zeroed_by = record_zeroes(self.zeroed_by, actions)
-        self.requested = {workload: self._read(workload) for workload in self.requested}
-        return actions
-
-    def _read(self, workload: WorkloadRef) -> int:
-        resource = next(kind for kind in self.api.kinds.resources if kind.kind == workload.kind)
-        return self.count(workload, resource)
-
-    @property
-    def writes(self) -> int:
-        return self.api.count_writes().total()
-
-
-@pytest.fixture
-def stage(kube_api: FakeKubeApi, kube_client: KubeClient) -> Stage:
-    clock = ManualClock()
-    return Stage(kube_api, Actuator(kube_client, ResourceMapper(kube_client), clock), clock)
-
-
-def decide(replicas: int, workload: WorkloadRef = LLAMA, **given: Any) -> VariantDecision:
-    return replace(make_variant_decision(workload.name, replicas, kind=workload.kind), workload=workload, **given)
-
-
-def make_follower(workload: WorkloadRef = LLAMA, **given: Any) -> tuple[Follower, ...]:
-    return (Follower(FollowerKind.HPA, "hpa", workload, 1, 64, **{"is_active": True, **given}),)
 
 
 # --- Replicas ---------------------------------------------------------------------------------------------------------
@@ -311,95 +226,3 @@ async def test_a_lost_step_is_bridged_by_what_exists(stage: Stage) -> None:
     stage.make(LLAMA, 10)
     assert await stage.act(decide(12), options=options) == ()
     assert stage.count(LLAMA) == 10
-
-
-# --- Pods -------------------------------------------------------------------------------------------------------------
-COSTS = replace(OPTIONS, sets_deletion_cost=True)
-
-
-def see_pods(stage: Stage, decision: VariantDecision, **running: float) -> None:
-    pods = tuple(
-        PodState(PodKey("prod", name, f"uid-{name}"), PodPhase.READY, running_requests=requests)
-        for name, requests in running.items()
-    )
-    key = ModelKey("prod", decision.key.model_id)
-    told = stage.traffic[0].variants if stage.traffic else ()
-    told = tuple(entry for entry in told if entry.key != decision.key)
-    stage.traffic = (ModelTraffic(key, None, None, (*told, VariantTraffic(decision.key, None, pods))),)
-
-
-def make_pods(stage: Stage, *names: str) -> None:
-    for name in names:
-        stage.api.put(PODS, {"metadata": {"name": name, "namespace": "prod", "annotations": {"kept": "yes"}}})
-
-
-def get_costs(stage: Stage) -> dict[str, str | None]:
-    return {pod["metadata"]["name"]: pod["metadata"]["annotations"].get(ANNOTATION) for pod in stage.api.list(PODS)}
-
-
-async def test_pods_tell_how_busy_they_are_and_only_when_that_changes(stage: Stage) -> None:
-    stage.make(LLAMA, 3)
-    make_pods(stage, "a", "b", "c")
-    decision = decide(3)
-    see_pods(stage, decision, a=9.0, b=0.0, c=2.0)
-    (action,) = await stage.act(decision, options=COSTS)
-    assert (action.kind, action.workload) == (ActionKind.COSTS_SET, LLAMA)
-    assert get_costs(stage) == {"a": "4", "b": "0", "c": "2"}
-    assert stage.api.get(PODS, "prod", "a")["metadata"]["annotations"]["kept"] == "yes"
-    see_pods(stage, decision, a=12.0, b=0.0, c=3.0)
-    assert await stage.act(decision, options=COSTS) == ()
-    see_pods(stage, decision, a=0.0, b=20.0, c=3.0)
-    await stage.act(decision, options=COSTS)
-    assert get_costs(stage) == {"a": "0", "b": "5", "c": "2"}
-    assert stage.writes == 5
-
-
-async def test_few_pods_are_written_in_one_pass_shrinking_workloads_and_idle_pods_first(stage: Stage) -> None:
-    stage.make(LLAMA, 2)
-    stage.make(QWEN, 2)
-    make_pods(stage, "a", "b", "c", "d")
-    growing, shrinking = decide(9, LLAMA), decide(1, QWEN)
-    see_pods(stage, growing, a=0.0, b=1.0)
-    see_pods(stage, shrinking, c=50.0, d=2.0)
-    options = replace(COSTS, max_pod_patches=3)
-    await stage.act(growing, shrinking, options=options)
-    assert get_costs(stage) == {"a": "0", "b": None, "c": "6", "d": "2"}
-    await stage.act(growing, shrinking, options=options)
-    assert get_costs(stage) == {"a": "0", "b": "1", "c": "6", "d": "2"}
-
-
-async def test_pods_that_are_gone_do_no_harm(stage: Stage) -> None:
-    stage.make(LLAMA, 2)
-    make_pods(stage, "b")
-    decision = decide(2)
-    see_pods(stage, decision, a=0.0, b=3.0)
-    (action,) = await stage.act(decision, options=COSTS)
-    assert action.message == "pods that tell anew how busy they are: 1"
-
-
-async def test_pods_that_are_removed_by_number_are_left_alone(stage: Stage) -> None:
-    workload = WorkloadRef("prod", "llama", "StatefulSet")
-    stage.make(workload, 2)
-    make_pods(stage, "a", "b")
-    decision = decide(2, workload)
-    see_pods(stage, decision, a=0.0, b=3.0)
-    assert await stage.act(decision, options=COSTS) == ()
-
-
-async def test_pods_of_a_workload_in_shadow_are_left_alone(stage: Stage) -> None:
-    stage.make(LLAMA, 2)
-    make_pods(stage, "a", "b")
-    decision = decide(2, override=Override(OverrideMode.SHADOW))
-    see_pods(stage, decision, a=0.0, b=3.0)
-    assert await stage.act(decision, options=COSTS) == ()
-
-
-async def test_a_missing_right_on_pods_is_told_once_a_pass(stage: Stage) -> None:
-    stage.make(LLAMA, 2)
-    make_pods(stage, "a", "b")
-    stage.api.deny("patch", "pods")
-    decision = decide(2)
-    see_pods(stage, decision, a=0.0, b=3.0)
-    (action,) = await stage.act(decision, options=COSTS)
-    assert (action.kind, action.workload) == (ActionKind.FAILED, LLAMA)
-    assert stage.api.count("patch") == 1
