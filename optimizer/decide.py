@@ -21,6 +21,7 @@ from optimizer.deciding import (
     allocate,
     ask_policy,
     explain,
+    find_broken,
     is_all_shadow,
     move_shadow,
     see_model,
@@ -97,8 +98,8 @@ def decide(
 def _settle(wishes: tuple[Wish, ...], settings: Settings, now_s: float) -> tuple[_Told, ...]:
     """Return what becomes of every wish."""
     settled = take_steps(allocate(wishes, settings, now_s), settings.limits)
-    published = {step.key: step.replicas for entry in settled for step in entry.steps}
-    return tuple(_Told(entry, explain(entry, settings.limits, published, now_s)) for entry in settled)
+    broken = find_broken(settings.limits, {step.key: step.replicas for entry in settled for step in entry.steps})
+    return tuple(_Told(entry, explain(entry, settings.limits, broken, now_s)) for entry in settled)
 
 
 def _show(real: _Told, imagined: _Told) -> _Told:

@@ -117,8 +117,8 @@ def _fit_bounds(variant: VariantConfig) -> VariantConfig:
 
 def _fit_shape(variant: VariantConfig) -> VariantConfig:
     """Return `variant` with no more nodes than devices: a leader of a group may have none."""
-    nodes = min(variant.nodes_per_replica, variant.get_accelerators_per_replica())
-    return replace(variant, nodes_per_replica=nodes)
+    devices = variant.get_accelerators_per_replica()
+    return variant if variant.nodes_per_replica <= devices else replace(variant, nodes_per_replica=devices)
 
 
 def _tell_price(variant: VariantConfig) -> str:

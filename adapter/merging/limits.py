@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from adapter.cluster import AmountKind, ClusterAmount
-from adapter.inventory import Inventory
+from adapter.inventory import Inventory, WorkloadEntry
 from optimizer.domain import Limit, LimitKind, PodPhase, Settings, Variant, WorkloadRef
 
 _KINDS = {
@@ -17,17 +18,21 @@ _KINDS = {
 
 def build_limits(amounts: Iterable[ClusterAmount], settings: Settings, inventory: Inventory) -> tuple[Limit, ...]:
     """Return one limit for every amount that counts any variant of `settings`; of two of one name the smaller."""
-    variants = [variant for model in settings.models for variant in model.variants]
+    by_namespace: dict[str | None, list[Variant]] = defaultdict(list)
+    for model in settings.models:
+        by_namespace[model.namespace] += model.variants
+        by_namespace[None] += model.variants
+    serving = {entry.workload: _count_ready(entry) for entry in inventory.workloads}
     limits: dict[str, Limit] = {}
     for amount in amounts:
-        limit = _build_limit(amount, variants, inventory)
+        limit = _build_limit(amount, by_namespace[amount.namespace], serving)
         present = limits.get(limit.name)
         if limit.coefficients and (present is None or (limit.amount or 0.0) < (present.amount or 0.0)):
             limits[limit.name] = limit
     return tuple(limits.values())
 
 
-def _build_limit(amount: ClusterAmount, variants: Iterable[Variant], inventory: Inventory) -> Limit:
+def _build_limit(amount: ClusterAmount, variants: Iterable[Variant], serving: Mapping[WorkloadRef, int]) -> Limit:
     coefficients = {
         variant.key(role): 1.0 if amount.kind is AmountKind.SCHEDULER else float(variant.accelerators_per_replica)
         for variant in variants
@@ -36,7 +41,7 @@ def _build_limit(amount: ClusterAmount, variants: Iterable[Variant], inventory: 
     }
     bound = amount.amount
     if amount.workload is not None:
-        bound = max(bound, _count_ready(inventory, amount.workload))  # what serves has its place
+        bound = max(bound, float(serving.get(amount.workload, 0)))  # what serves has its place
     place = "" if amount.namespace is None else f"{amount.namespace}/"
     return Limit(
         name=f"{amount.kind.value} {place}{amount.name}",
@@ -51,10 +56,8 @@ def _build_limit(amount: ClusterAmount, variants: Iterable[Variant], inventory: 
 def _counts(amount: ClusterAmount, variant: Variant) -> bool:
     if amount.kind is AmountKind.SCHEDULER:
         return variant.workload == amount.workload
-    in_scope = amount.namespace is None or variant.namespace == amount.namespace
-    return in_scope and amount.accelerator in (None, variant.accelerator)
+    return amount.accelerator in (None, variant.accelerator)
 
 
-def _count_ready(inventory: Inventory, workload: WorkloadRef) -> float:
-    entry = inventory.get(workload)
-    return 0.0 if entry is None else float(sum(pod.phase is PodPhase.READY for pod in entry.pods))
+def _count_ready(entry: WorkloadEntry) -> int:
+    return sum(pod.phase is PodPhase.READY for pod in entry.pods)

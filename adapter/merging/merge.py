@@ -101,7 +101,10 @@ def _bound_models(
         variants = []
         for variant in model.variants:
             workload = to_workload_ref(model, variant)
-            least, most = bounds.get(workload, (0, None))
+            if workload not in bounds:
+                variants.append(variant)
+                continue
+            least, most = bounds[workload]
             if most is not None and variant.min_replicas > most:
                 broken = f"at most {most} replicas, so min_replicas {variant.min_replicas} is not kept"
                 troubles.append(_report_bound(workload, broken))
@@ -143,8 +146,11 @@ def _override(
         said = (None if told is None else told.override, configured.get(variant.workload))
         return next((entry for entry in said if entry is not None and entry.is_in_force(now_s)), None)
 
+    chosen = {variant.workload: choose(variant) for model in settings.models for variant in model.variants}
     models = (
-        replace(model, variants=tuple(replace(variant, override=choose(variant)) for variant in model.variants))
+        replace(model, variants=tuple(replace(entry, override=chosen[entry.workload]) for entry in model.variants))
+        if any(chosen[entry.workload] != entry.override for entry in model.variants)
+        else model
         for model in settings.models
     )
     return replace(settings, models=tuple(models))

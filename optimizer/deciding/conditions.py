@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from optimizer.deciding.course import Course
-from optimizer.deciding.limiting import find_broken
+from optimizer.deciding.limiting import BrokenLimit
 from optimizer.demand import find_routing
-from optimizer.domain import Condition, ConditionType, Limit, Reason, ReasonCode, Routing, SolveStatus, VariantKey
+from optimizer.domain import Condition, ConditionType, Limit, Reason, ReasonCode, Routing, SolveStatus
 from optimizer.policy import CapacityNeed
 
 
 def list_conditions(
-    course: Course, limits: tuple[Limit, ...], published: Mapping[VariantKey, int]
+    course: Course, limits: tuple[Limit, ...], broken: tuple[BrokenLimit, ...]
 ) -> tuple[Condition, ...]:
-    """Return what holds and what does not of one LLM, each with the reason; `published` is of all LLMs together."""
-    conditions = [_judge_freshness(course), _judge_limits(course, limits, published)]
+    """Return what holds and what does not of one LLM, each with the reason; all LLMs together exceed `broken`."""
+    conditions = [_judge_freshness(course), _judge_limits(course, limits, broken)]
     if isinstance(course.wish.proposal, CapacityNeed):
         conditions += [_judge_routing(course, course.wish.proposal), _judge_slo(course.wish.proposal)]
     return tuple(conditions)
@@ -30,13 +28,12 @@ def _judge_freshness(course: Course) -> Condition:
     return Condition(ConditionType.FRESH, False, reason)
 
 
-def _judge_limits(course: Course, limits: tuple[Limit, ...], published: Mapping[VariantKey, int]) -> Condition:
+def _judge_limits(course: Course, limits: tuple[Limit, ...], broken: tuple[BrokenLimit, ...]) -> Condition:
     plan = course.plan
     keys = {line.key for line in course.problem.lines}
-    using = {key for key in keys if published.get(key, 0) > 0}
-    broken = find_broken((limit for limit in limits if using & limit.coefficients.keys()), published)
-    if broken:
-        told = ", ".join(f"{use:g} of {limit.amount:g} in {limit.name}" for limit, use in broken)
+    exceeded = [entry for entry in broken if keys & entry.users]
+    if exceeded:
+        told = ", ".join(f"{entry.use:g} of {entry.limit.amount:g} in {entry.limit.name}" for entry in exceeded)
         reason = Reason(ReasonCode.LIMIT_BINDS, f"what is published exceeds limits: {told}")
         return Condition(ConditionType.WITHIN_LIMITS, False, reason)
     unknown = [limit.name for limit in limits if limit.amount is None and keys & limit.coefficients.keys()]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from optimizer.deciding.bounds import explain_bound
 from optimizer.deciding.conditions import list_conditions
 from optimizer.deciding.course import Course
 from optimizer.deciding.figures import compute_coverage_ratio, compute_utilization_ratio
+from optimizer.deciding.limiting import BrokenLimit
 from optimizer.deciding.overriding import explain_override
 from optimizer.deciding.steps import Settled
 from optimizer.domain import (
@@ -19,7 +18,6 @@ from optimizer.domain import (
     ReasonCode,
     SolveStatus,
     VariantDecision,
-    VariantKey,
 )
 from optimizer.policy import CapacityNeed, VariantView
 from optimizer.queueing import CapacityEstimate
@@ -30,9 +28,9 @@ CALMER_RATIO = 0.99
 
 
 def explain(
-    settled: Settled, limits: tuple[Limit, ...], published: Mapping[VariantKey, int], now_s: float
+    settled: Settled, limits: tuple[Limit, ...], broken: tuple[BrokenLimit, ...], now_s: float
 ) -> ModelDecision:
-    """Return the decision of one LLM at `now_s` [s]; `published` is what all LLMs together are given.
+    """Return the decision of one LLM at `now_s` [s]; all LLMs together exceed the limits in `broken`.
 
     A hold without anything new to say keeps the time and the plan of the decision it repeats, unless a person chose
     every number.
@@ -58,7 +56,7 @@ def explain(
         routing=wish.routing if before is None or proposal else before.routing,
         plan=course.plan if course.is_planned else (before.plan if before is not None else None),
         reason=_explain_model(settled, variants),
-        conditions=list_conditions(course, limits, published),
+        conditions=list_conditions(course, limits, broken),
     )
 
 

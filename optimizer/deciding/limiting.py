@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from optimizer.domain import Limit, VariantKey
 from optimizer.solver import ModelProblem, compute_use, is_in_scope
@@ -38,7 +38,21 @@ def admit_minima(limits: tuple[Limit, ...], problems: tuple[ModelProblem, ...]) 
     )
 
 
-def find_broken(limits: Iterable[Limit], counts: Mapping[VariantKey, int]) -> tuple[tuple[Limit, float], ...]:
-    """Return the limits that `counts` exceed, each with what they use of it."""
-    used = ((limit, compute_use(limit, counts)) for limit in limits)
-    return tuple((limit, use) for limit, use in used if limit.amount is not None and use > limit.amount + _TOLERANCE)
+@dataclass(frozen=True, slots=True)
+class BrokenLimit:
+    """A limit that is exceeded, what is used of it, in its unit, and by whom."""
+
+    limit: Limit
+    use: float
+    users: frozenset[VariantKey]
+
+
+def find_broken(limits: Iterable[Limit], counts: Mapping[VariantKey, int]) -> tuple[BrokenLimit, ...]:
+    """Return the limits that `counts`, of all LLMs together, exceed."""
+    broken = []
+    for limit in limits:
+        use = compute_use(limit, counts)
+        if limit.amount is not None and use > limit.amount + _TOLERANCE:
+            users = frozenset(key for key, part in limit.coefficients.items() if part > 0.0 and counts.get(key, 0) > 0)
+            broken.append(BrokenLimit(limit, use, users))
+    return tuple(broken)

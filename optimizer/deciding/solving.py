@@ -6,6 +6,7 @@ solved again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,10 +16,18 @@ from optimizer.solver import ModelProblem, solve_fleet
 
 def solve_remembered(problems: tuple[ModelProblem, ...], settings: Settings) -> tuple[Plan, ...]:
     """Return what `solve_fleet` does: one plan per problem, in their order."""
+    owners = {line.key: index for index, problem in enumerate(problems) for line in problem.lines}
+    concerned = [sorted({owners[key] for key in limit.coefficients if key in owners}) for limit in settings.limits]
+    binding: list[set[int]] = [set() for _ in problems]
+    for place, indices in enumerate(concerned):
+        for index in indices:
+            binding[index].add(place)
+    known = [indices for limit, indices in zip(settings.limits, concerned, strict=True) if limit.amount is not None]
     plans: dict[int, Plan] = {}
-    for group in _group(problems, settings.limits):
+    for group in _group(len(problems), known):
         members = tuple(problems[index] for index in group)
-        limits = tuple(limit for limit in settings.limits if any(_concerns(limit, member) for member in members))
+        places = sorted(set().union(*(binding[index] for index in group)))
+        limits = tuple(settings.limits[place] for place in places)
         answers = _answer(_Question(members, limits, settings.decision))
         plans |= dict(zip(group, answers, strict=True))
     return tuple(plans[index] for index in range(len(problems)))
@@ -40,18 +49,19 @@ def _answer(question: _Question) -> tuple[Plan, ...]:
     return solve_fleet(question.problems, question.limits, question.decision)
 
 
-def _concerns(limit: Limit, problem: ModelProblem) -> bool:
-    return any(line.key in limit.coefficients for line in problem.lines)
+def _group(count: int, joined: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Return the numbers below `count`, together where a chain of `joined` sets joins them."""
+    leader = list(range(count))
 
+    def find(index: int) -> int:
+        while leader[index] != index:
+            leader[index] = index = leader[leader[index]]
+        return index
 
-def _group(problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...]) -> list[list[int]]:
-    """Return the places of `problems`, together where a chain of known limits joins them."""
-    groups = [{index} for index in range(len(problems))]
-    for limit in limits:
-        if limit.amount is None:
-            continue
-        joined = {index for index, problem in enumerate(problems) if _concerns(limit, problem)}
-        touching = [group for group in groups if group & joined]
-        if len(touching) > 1:
-            groups = [group for group in groups if not group & joined] + [set().union(*touching)]
-    return [sorted(group) for group in groups]
+    for indices in joined:
+        for index in indices[1:]:
+            leader[find(index)] = find(indices[0])
+    groups: dict[int, list[int]] = {}
+    for index in range(count):
+        groups.setdefault(find(index), []).append(index)
+    return list(groups.values())

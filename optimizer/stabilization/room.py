@@ -36,8 +36,12 @@ def fit_to_limits(
     """
     counts = {step.key: step.replicas for step in steps}
     holds = {step.key: step.hold for step in steps}
-    by_cost = sorted(standings, key=lambda entry: (-entry.keeping_cost, entry.key))
+    ranked = sorted(standings, key=lambda entry: (-entry.keeping_cost, entry.key))
+    rank = {entry.key: place for place, entry in enumerate(ranked)}
     for limit in limits:
+        if limit.amount is None or _compute_use(limit, counts) <= limit.amount:
+            continue
+        by_cost = [ranked[place] for place in sorted(rank[key] for key in limit.coefficients if key in rank)]
         for entry in by_cost:
             floor = max(entry.published_replicas, 0)
             excess = _count_excess(limit, counts, entry)
@@ -45,7 +49,7 @@ def fit_to_limits(
                 counts[entry.key] = max(counts[entry.key] - excess, floor)
                 message = f"limit {limit.name} has no room before surplus is released"
                 holds[entry.key] = Hold(Reason(ReasonCode.SURGE_BLOCKED, message))
-        is_given = any(entry.is_given and limit.coefficients.get(entry.key, 0.0) > 0.0 for entry in standings)
+        is_given = any(entry.is_given and limit.coefficients[entry.key] > 0.0 for entry in by_cost)
         for entry in () if is_given else by_cost:
             excess = _count_excess(limit, counts, entry)
             if excess > 0 and counts[entry.key] > entry.target_replicas:
@@ -59,6 +63,9 @@ def _count_excess(limit: Limit, counts: Mapping[VariantKey, int], entry: Standin
     coefficient = limit.coefficients.get(entry.key, 0.0)
     if limit.amount is None or coefficient <= 0.0:
         return 0
-    used = sum(limit.coefficients.get(key, 0.0) * count for key, count in counts.items())
-    excess = used - limit.amount
+    excess = _compute_use(limit, counts) - limit.amount
     return math.ceil(excess / coefficient - 1e-9) if excess > 1e-9 * max(abs(limit.amount), 1.0) else 0
+
+
+def _compute_use(limit: Limit, counts: Mapping[VariantKey, int]) -> float:
+    return sum(use * counts.get(key, 0) for key, use in limit.coefficients.items())
