@@ -27,6 +27,7 @@ from adapter.kube.wire_times import render_micro_time, render_time
 from optimizer.domain import Override, Role, WorkloadRef
 
 _COST_DIGITS = 6
+_VARIANT_FIELDS = ("modelId", "variant", "role", "accelerator")
 
 
 def encode_head(record: DecisionRecord, uid: str) -> Json:
@@ -44,9 +45,15 @@ def encode_head(record: DecisionRecord, uid: str) -> Json:
     return _make_head(get_object_name(decision.workload), decision.workload, uid, record.installation, spec)
 
 
-def encode_refusal_head(workload: WorkloadRef, facts: VariantFacts | None, installation: Installation) -> Json:
-    """Return the object by which `installation` says that it may not decide about `workload`, without its status."""
-    spec = {
+def encode_refusal_head(
+    workload: WorkloadRef, facts: VariantFacts | None, installation: Installation, refused: Json | None = None
+) -> Json:
+    """Return the object by which `installation` says that it may not decide about `workload`, without its status.
+
+    `refused` is the object that it would have made otherwise, None where it does not know enough for one.
+    """
+    told = {} if refused is None else refused["spec"]
+    spec = {name: told[name] for name in _VARIANT_FIELDS if name in told} or {
         "modelId": (facts and facts.model_id) or "",
         "variant": (facts and facts.variant) or workload.name,
         "role": (facts.roles[0] if facts and facts.roles else Role.BOTH).value,

@@ -106,9 +106,11 @@ def _make_status(record: DecisionRecord, around: Surroundings, before: Json) -> 
     return encode_status(replace(record, zeroed_by=recorded), around.troubles.get(workload, ()), before, around.now_s)
 
 
-def make_refusal(workload: WorkloadRef, troubles: tuple[Trouble, ...], around: Surroundings) -> Wish:
-    """Return the object that tells why nothing is decided about `workload`."""
-    head = encode_refusal_head(workload, around.facts.get(workload), around.installation)
+def make_refusal(
+    workload: WorkloadRef, troubles: tuple[Trouble, ...], around: Surroundings, refused: Json | None = None
+) -> Wish:
+    """Return the object that tells why nothing is decided about `workload`; `refused` is the one it stands for."""
+    head = encode_refusal_head(workload, around.facts.get(workload), around.installation, refused)
     return Wish(workload, head, partial(_make_refusal_status, troubles, around.now_s))
 
 

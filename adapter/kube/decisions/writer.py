@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from adapter.clock import Clock
 from adapter.cluster import ClusterView, Trouble
-from adapter.errors import AdapterError, NotFound
+from adapter.errors import AdapterError, Conflict, NotFound
 from adapter.kube.client import Json, KubeClient
 from adapter.kube.decisions.announcer import Announcer
 from adapter.kube.decisions.beat import HeartbeatWriter
@@ -29,7 +29,6 @@ from adapter.kube.decisions.watch import DecisionWatch
 from adapter.kube.decisions.wishes import (
     Surroundings,
     Verdict,
-    group_troubles,
     make_refusal,
     make_wish,
     refuse_claim,
@@ -90,7 +89,7 @@ class DecisionWriter:
         self._watch = watch
         self._keeper = ObjectKeeper(client, watch, ClaimRegister(client, clock, watch.installation))
         self._heartbeats = HeartbeatWriter(client, watch.installation, holder)
-        self._announcer = Announcer(events)
+        self._announcer = Announcer(events, clock)
         self._pace, self._sweep = WritePace(), Sweep()
         self._failure: str | None = None
 
@@ -119,30 +118,29 @@ class DecisionWriter:
             The time of writing [Unix s].
         """
         around = Surroundings(self._watch.installation, view, following or {}, zeroed_by, now_s)
-        lines = ((model, line) for model in decisions for line in model.variants)
-        told = [(model.key, make_wish(model, line, around)) async for model, line in take_turns(lines)]
+        told, twice = await _make_wishes(decisions, around)
         outcomes = await self._keep_all([wish for _, wish in told], now_s)
-        refused = tuple(
-            refuse_claim(wish.workload, outcome.obstacle)
-            for (_, wish), outcome in zip(told, outcomes, strict=True)
+        pairs = list(zip(told, outcomes, strict=True))
+        refused = {
+            wish.workload: (refuse_claim(wish.workload, outcome.obstacle), wish.head)
+            for (_, wish), outcome in pairs
             if isinstance(outcome, Kept) and outcome.obstacle is not None
-        )
+        }
+        unwritten = {key for (key, _), outcome in pairs if isinstance(outcome, AdapterError)} | twice.keys()
         refusals = _list_refusals({wish.workload for _, wish in told}, refused, around)
         wishes = [*(wish for _, wish in told), *refusals]
         outcomes += await self._keep_all(refusals, now_s)
         removals = await self._clean_up({wish.place for wish in wishes}, view, now_s)
-        unwritten = {
-            key for (key, _), outcome in zip(told, outcomes, strict=False) if isinstance(outcome, AdapterError)
-        }
-        failures = [entry for entry in (*outcomes, *removals) if isinstance(entry, AdapterError)]
+        failures = [entry for entry in (*twice.values(), *outcomes, *removals) if isinstance(entry, AdapterError)]
         failures += await self._beat(decisions, unwritten, now_s)
         self._log(wishes, outcomes, failures)
-        await self._announcer.announce(_list_news(wishes, outcomes), (*view.troubles, *refused), around.facts)
+        troubles = tuple(trouble for trouble, _ in refused.values())
+        await self._announcer.announce(_list_news(wishes, outcomes), (*view.troubles, *troubles), around.facts)
         return WriteReport(
             unchanged=sum(outcome is None for outcome in outcomes),
             written=sum(isinstance(outcome, Kept) and outcome.writes > 0 for outcome in outcomes),
             deleted=sum(entry is None for entry in removals),
-            refused=refused,
+            refused=troubles,
             failures=tuple(str(failure) for failure in failures),
         )
 
@@ -209,13 +207,31 @@ class DecisionWriter:
                 log_event("decisions_not_written", level="warning", failures=len(failures), error=str(failures[0]))
 
 
-def _list_refusals(decided: Collection[WorkloadRef], refused: Sequence[Trouble], around: Surroundings) -> list[Wish]:
+async def _make_wishes(
+    decisions: tuple[ModelDecision, ...], around: Surroundings
+) -> tuple[list[tuple[ModelKey, Wish]], dict[ModelKey, AdapterError]]:
+    """Return the objects of all decisions, and LLMs that decide about a workload which another one has already."""
+    told, twice = dict[tuple[str, str], tuple[ModelKey, Wish]](), dict[ModelKey, AdapterError]()
+    lines = ((model, line) for model in decisions for line in model.variants)
+    async for model, line in take_turns(lines):
+        wish = make_wish(model, line, around)
+        if wish.place in told:
+            who = f"{told[wish.place][0].model_id} and {model.key.model_id}"
+            twice[model.key] = Conflict(f"VariantDecision {'/'.join(wish.place)}: {who} both decide; the first counts")
+        else:
+            told[wish.place] = (model.key, wish)
+    return list(told.values()), twice
+
+
+def _list_refusals(
+    decided: Collection[WorkloadRef], refused: Mapping[WorkloadRef, tuple[Trouble, Json]], around: Surroundings
+) -> list[Wish]:
     """Return the objects that tell which claims do not count: others were faster, or the cluster refuses them."""
-    troubles = group_troubles(refused)
-    for workload, found in around.troubles.items():
-        if workload not in decided and any(trouble.is_claim_refused for trouble in found):
-            troubles[workload] = found
-    return [make_refusal(workload, found, around) for workload, found in troubles.items()]
+    wishes = [make_refusal(workload, (trouble,), around, head) for workload, (trouble, head) in refused.items()]
+    for workload, troubles in around.troubles.items():
+        if workload not in decided and any(trouble.is_claim_refused for trouble in troubles):
+            wishes.append(make_refusal(workload, troubles, around))
+    return wishes
 
 
 def _list_news(wishes: Sequence[Wish], outcomes: Sequence[Outcome]) -> list[tuple[WorkloadRef, News]]:

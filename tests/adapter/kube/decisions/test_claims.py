@@ -51,6 +51,7 @@ async def test_the_refused_claim_is_an_object_of_its_own_that_says_why(replica: 
     await decide(replica, 8, "llama")
     (refusal,) = [item for item in replica.api.list(VARIANT_DECISIONS) if decode_installation(item) == OURS]
     assert refusal["spec"]["workloadRef"]["name"] == "llama"
+    assert (refusal["spec"]["modelId"], refusal["spec"]["accelerator"]) == ("model-llama", "L40S")
     assert "plannedReplicas" not in refusal["status"]
     (accepted,) = refusal["status"]["conditions"]
     assert (accepted["type"], accepted["status"], accepted["reason"]) == ("Accepted", "False", "ConflictingClaim")

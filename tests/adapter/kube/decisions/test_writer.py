@@ -268,3 +268,16 @@ async def test_installations_of_one_namespace_share_the_heartbeat_map(replica: R
     await replica.write(make_decision("llama", 1, replica.clock.now_s()))
     data = replica.api.get(CONFIG_MAPS, "autoscaler", HEARTBEAT_NAME)["data"]
     assert set(data) == {"neighbor", "variant-autoscaler"}
+
+
+async def test_of_two_decisions_about_one_workload_the_first_counts_and_somebody_hears_of_it(replica: Replica) -> None:
+    now_s = replica.clock.now_s()
+    lines = [make_variant_decision("llama", number, model_id=f"model-{number}") for number in (1, 2)]
+    first, second = (make_model_decision(line, decided_at_s=now_s) for line in lines)
+    for _ in range(2):
+        report = await replica.write(first, second)
+        (failure,) = report.failures
+        assert "model-1 and model-2 both decide" in failure
+        await replica.settle()
+        assert replica.shown == {"llama": (1, now_s)}
+    assert replica.count_writes() == 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from adapter.errors import NotFound
 from adapter.kube.client import KubeClient
+from adapter.kube.decisions.announcer import LONGEST_S
 from adapter.kube.decisions.many import GIVE_UP_AFTER
 from adapter.kube.resource import VARIANT_DECISIONS
 from optimizer.domain import ModelDecision
@@ -164,3 +166,17 @@ async def test_nothing_is_recorded_about_a_workload_of_another_installation(repl
     assert replica.watch.installation == OURS
     with pytest.raises(NotFound, match="no decision of ours"):
         await replica.writer.record_zeroed(make_decision("x", 1, 0.0).variants[0].workload, "us")
+
+
+async def test_events_that_nobody_takes_hold_up_no_pass(replica: Replica) -> None:
+    models = [make_decision(f"m{index}", 1, START_S) for index in range(30)]
+    await replica.write(*models)
+    replica.api.hang(plural="events")
+    changed = [make_decision(f"m{index}", 2, START_S) for index in range(30)]
+    with capture_log() as log:
+        writing = asyncio.create_task(replica.write(*changed))
+        await replica.settle(LONGEST_S + 1.0)
+        assert (await writing).written == 30
+    (line,) = log.read("events_left_out")
+    assert line["wanted"] == 30
+    assert {number for number, _ in replica.shown.values()} == {2}
