@@ -10,7 +10,7 @@ from adapter.doctor.finding import Finding, cannot_tell, ok, wrong
 from adapter.doctor.look import Installation, Look
 from adapter.errors import AdapterError, Denied, NotFound
 from adapter.kube.client import Json
-from adapter.kube.resource import API_SERVICES, ENDPOINT_SLICES, SUBJECT_ACCESS_REVIEWS
+from adapter.kube.resource import API_SERVICES, ENDPOINT_SLICES, SERVICES, SUBJECT_ACCESS_REVIEWS
 
 API_SERVICE = "v1beta1.external.metrics.k8s.io"
 
@@ -95,6 +95,10 @@ async def check_endpoints(look: Look) -> list[Finding]:
     about = f"Service {look.installation.namespace}/{look.installation.service}"
     query = {"labelSelector": f"kubernetes.io/service-name={look.installation.service}"}
     try:
+        service = await look.client.get(SERVICES, look.installation.namespace, look.installation.service)
+        spec = service.get("spec") or {}
+        if spec.get("type") == "ExternalName":
+            return [ok(check, about, f"it leads to {spec.get('externalName')}, which no endpoints tell")]
         slices = (await look.client.list(ENDPOINT_SLICES, look.installation.namespace, query=query)).get("items") or []
     except AdapterError as failure:
         return [cannot_tell(check, about, str(failure))]

@@ -9,7 +9,7 @@ from adapter.collector.read_page import read_page
 from adapter.doctor.finding import Finding, cannot_tell, ok, wrong
 from adapter.doctor.look import Look, name
 from adapter.doctor.workloads import check_grace
-from adapter.errors import AdapterError, BadDocument, Denied
+from adapter.errors import AdapterError, BadDocument, Refused
 from adapter.inventory import PodEntry
 from adapter.kube.resource import PODS
 from optimizer import compute_quantile
@@ -40,8 +40,8 @@ async def _check_page(look: Look, facts: VariantFacts, pod: PodEntry) -> tuple[F
     try:
         body = await look.client.fetch_text(path)
         readings = read_page(body, engine, pod.pod, look.now_s)
-    except Denied as failure:
-        return cannot_tell(check, about, str(failure), "needs get on pods/proxy"), ()
+    except Refused as failure:  # Denied among it
+        return cannot_tell(check, about, str(failure), "the API server hands on pages to who may get pods/proxy"), ()
     except BadDocument as problem:
         remedy = "is variant-autoscaler.io/engine right? vLLM: no --disable-log-stats; SGLang: --enable-metrics"
         return wrong(check, about, str(problem), remedy), ()

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adapter.clock import Clock
-from adapter.cluster import ClusterView
+from adapter.cluster import ClusterView, Dialect
 from adapter.collector import Collector
 from adapter.compose.configuration_poll import ConfigurationPoll, blame_ca_file
 from adapter.compose.options import to_collector_options
 from adapter.config.load import ConfigurationWatcher, LoadedConfiguration
+from adapter.config.schema import ReplicaUnit
 from adapter.controller import Parts
 from adapter.errors import Unreachable
 from adapter.inventory import Inventory
-from adapter.kube.discovery import ClusterWatch, WorkloadClaim
+from adapter.kube.discovery import ClusterWatch, DiscoveryOptions, WorkloadClaim
 from adapter.kube.followers import find_bounds
 from adapter.merging import Merged, merge
-from adapter.telemetry import Telemetry
+from adapter.telemetry import Telemetry, log_event
 from optimizer.domain import WorkloadRef
+
+_PAGE_UNITS = {ReplicaUnit.REPLICAS: 1, ReplicaUnit.HUNDREDTHS: 100}
 
 
 class ClusterParts:
@@ -76,18 +79,26 @@ class ClusterParts:
         """
         self._poll.poll()
         loaded = self._watcher.current
-        view = self._watch.get_view()
+        view = await self._watch.fetch_view()
         if not self._watch.is_synced:
             raise Unreachable(f"the cluster is not known yet: {view.inventory.reason}")
         bounds = find_all_bounds(loaded, view)
         merged = merge(loaded, view, bounds=bounds, now_s=self._clock.now_s(), refused=self.refused)
         self._collector.reconfigure(to_collector_options(merged.loaded))
+        decided = {variant.workload for model in merged.settings.models for variant in model.variants}
+        self._watch.undecided = frozenset(facts.workload for facts in view.variants) - decided
         self.view, self.merged = replace(view, troubles=merged.troubles), merged
         return Parts(merged.settings, _Seen(view.inventory), self._collector)
 
     def _apply(self, loaded: LoadedConfiguration) -> None:
         with blame_ca_file():
             self._collector.reconfigure(to_collector_options(loaded))
+        wanted, watched = to_discovery_options(loaded), self._watch.options
+        self._watch.options = replace(wanted, namespaces=watched.namespaces, has_quotas=watched.has_quotas)
+        if self._watch.options != wanted:
+            log_event(
+                "at_next_start", what="discovery.namespaces and discovery.limits.quotas: they say what is watched"
+            )
         self._watch.claim(list_claims(loaded), loaded.configuration.accelerators)
 
 
@@ -99,6 +110,20 @@ class _Seen:
 
     async def fetch_inventory(self) -> Inventory:
         return self._inventory
+
+
+def to_discovery_options(loaded: LoadedConfiguration) -> DiscoveryOptions:
+    """Return how the configuration wants the cluster to be looked at."""
+    discovery = loaded.configuration.discovery
+    return DiscoveryOptions(
+        namespaces=discovery.namespaces,
+        dialects=tuple(Dialect(dialect.value) for dialect in discovery.dialects),
+        has_quotas=discovery.limits.quotas,
+        has_nodes=discovery.limits.nodes,
+        unschedulable_after_s=discovery.unschedulable_after_s,
+        accelerators=tuple(loaded.configuration.accelerators),
+        page_units_per_replica=_PAGE_UNITS[loaded.configuration.publishing.unit],
+    )
 
 
 def list_claims(loaded: LoadedConfiguration) -> tuple[WorkloadClaim, ...]:

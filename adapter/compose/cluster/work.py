@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from adapter.clock import Clock
-from adapter.cluster import Dialect
 from adapter.compose.cluster.api import ClusterApi
 from adapter.compose.cluster.identity import ReplicaIdentity, read_identity
-from adapter.compose.cluster.parts import ClusterParts
+from adapter.compose.cluster.parts import ClusterParts, to_discovery_options
 from adapter.compose.cluster.publisher import ClusterPublisher, to_actuation_options
-from adapter.config.load import ConfigurationWatcher, LoadedConfiguration
-from adapter.config.schema import KubernetesConfig, ReplicaUnit
+from adapter.config.load import ConfigurationWatcher
+from adapter.config.schema import KubernetesConfig
 from adapter.controller import Controller
 from adapter.errors import AdapterError
 from adapter.external_metrics.app import Check
@@ -21,7 +20,7 @@ from adapter.external_metrics.security import ApiSecurity
 from adapter.kube.actuation import ActuationOptions, Actuator
 from adapter.kube.client import KubeClient, open_kube_client
 from adapter.kube.decisions import DecisionReader, DecisionWatch, DecisionWriter, Installation
-from adapter.kube.discovery import ClusterWatch, DiscoveryOptions
+from adapter.kube.discovery import ClusterWatch
 from adapter.kube.events import EventWriter
 from adapter.kube.lease import LeaderElector
 from adapter.kube.mapper import ResourceMapper
@@ -31,7 +30,8 @@ from adapter.telemetry import Telemetry, log_event
 from optimizer import decide
 from optimizer.domain import ModelDecision
 
-_PAGE_UNITS = {ReplicaUnit.REPLICAS: 1, ReplicaUnit.HUNDREDTHS: 100}
+VIEW_AGE_S = 10.0
+"""Which workloads are claimed may be known as of so long ago [s]; it only tells "not yet" from "unknown"."""
 
 SYNC_S = 30.0
 """A leader that does not know its cluster within this time says so, and goes on trying [s]."""
@@ -169,7 +169,11 @@ class ClusterWork:
     def _show(self, models: tuple[ModelDecision, ...]) -> None:
         """Serve what everybody was told; workloads that are claimed and not decided about are known as such."""
         told = {line.workload for model in models for line in model.variants}
-        claimed = [facts.workload for facts in self._watch.get_view().variants] if self._watch.is_synced else []
+        claimed = (
+            [facts.workload for facts in self._watch.get_view(max_age_s=VIEW_AGE_S).variants]
+            if self._watch.is_synced
+            else []
+        )
         self._store.show(models, tuple(workload for workload in claimed if workload not in told))
 
 
@@ -188,20 +192,6 @@ async def open_cluster_work(
     async with open_kube_client(watcher.current.resolve(kubernetes.kubeconfig)) as client:
         identity = read_identity(kubernetes)
         yield ClusterWork(watcher, client, clock, identity=identity, store=store, telemetry=telemetry)
-
-
-def to_discovery_options(loaded: LoadedConfiguration) -> DiscoveryOptions:
-    """Return how the configuration wants the cluster to be looked at."""
-    discovery = loaded.configuration.discovery
-    return DiscoveryOptions(
-        namespaces=discovery.namespaces,
-        dialects=tuple(Dialect(dialect.value) for dialect in discovery.dialects),
-        has_quotas=discovery.limits.quotas,
-        has_nodes=discovery.limits.nodes,
-        unschedulable_after_s=discovery.unschedulable_after_s,
-        accelerators=tuple(loaded.configuration.accelerators),
-        page_units_per_replica=_PAGE_UNITS[loaded.configuration.publishing.unit],
-    )
 
 
 def _make_elector(
