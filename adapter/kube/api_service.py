@@ -19,6 +19,7 @@ from adapter.telemetry import log_event
 
 NAME = "v1beta1.external.metrics.k8s.io"
 POLL_S = 10.0
+HURRY_S = 0.5
 
 _GONE_S = 20.0
 """What was there and is gone is made again after this long [s]: an uninstall takes our Service, and us, away first."""
@@ -74,7 +75,7 @@ class ApiServiceOptions:
     names_authorities
         Whether it has to name authorities of our making; then none is made before they are known.
     poll_s
-        How often to look [s].
+        How often to look [s]; sooner at first while authorities of our making are not named there yet.
     """
 
     namespace: str
@@ -124,9 +125,16 @@ class ApiServiceKeeper:
 
     async def run(self) -> None:
         """Look, and write where that is ours to do, until cancelled; no failure ends it."""
+        hurry_s = HURRY_S
         while True:
             await self.look()
-            await self._clock.sleep(self._options.poll_s)
+            hurry_s = HURRY_S if self._is_settled() else 2.0 * hurry_s
+            await self._clock.sleep(self._options.poll_s if self._is_settled() else min(hurry_s, self._options.poll_s))
+
+    def _is_settled(self) -> bool:
+        """Whether nothing is known to be missing that we could see to soon: callers wait for our authorities."""
+        is_ours = self.state.ownership is not Ownership.FOREIGN and self._options.names_authorities
+        return not is_ours or self.state.is_trusted is True
 
     async def look(self) -> ApiServiceState:
         """Look once, write what is due, and return what was seen then."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from adapter.kube.resource import API_SERVICES, SERVICES
 from tests.builders.captured_log import capture_log
 from tests.builders.decisions import ManualClock
 from tests.builders.fake_kube_api import FakeKubeApi
-from tests.builders.stepped_clock import SteppedClock
+from tests.builders.stepped_clock import SteppedClock, until
 
 OURS = ApiServiceOptions("system", "autoscaler", 8443)
 CA = b"-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n"
@@ -211,6 +212,23 @@ async def test_it_looks_again_and_again(kube_api: FakeKubeApi, kube_client: Kube
         while kube_api.count("get", "apiservices") < looks or not clock._sleepers:
             await asyncio.sleep(0)
         await clock.run_to(clock.now_s() + 10.0)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_authorities_that_are_made_meanwhile_are_named_soon(
+    kube_api: FakeKubeApi, kube_client: KubeClient
+) -> None:
+    clock, made = SteppedClock(), list[bytes]()
+    options = replace(OURS, names_authorities=True)
+    keeper = ApiServiceKeeper(kube_client, clock, options, get_ca_bundle=lambda: made[0] if made else None)
+    kube_api.put(API_SERVICES, api_service())
+    running = asyncio.create_task(keeper.run())
+    await until(lambda: keeper.state.ownership is Ownership.OURS)
+    made.append(CA)
+    await clock.run_to(clock.now_s() + 1.0)
+    await until(lambda: keeper.state.is_trusted is True)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
