@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from adapter.clock import Clock
-from adapter.cluster import ClusterView, Dialect
+from adapter.cluster import ClusterView, Dialect, Trouble
 from adapter.collector import Collector
 from adapter.compose.configuration_poll import ConfigurationPoll, blame_ca_file
 from adapter.compose.options import to_collector_options
@@ -20,6 +21,9 @@ from adapter.merging import Merged, merge
 from adapter.telemetry import Telemetry, log_event
 from optimizer.domain import WorkloadRef
 
+FindRefused = Callable[[Iterable[WorkloadRef]], Awaitable[tuple[Trouble, ...]]]
+"""Returns a trouble for each workload that another installation decides about."""
+
 _PAGE_UNITS = {ReplicaUnit.REPLICAS: 1, ReplicaUnit.HUNDREDTHS: 100}
 
 
@@ -32,25 +36,32 @@ class ClusterParts:
         Looks at the configuration file.
     watch
         Looks at the cluster; somebody runs it.
+    find_refused
+        Tells which workloads are not ours to decide about.
 
     Attributes
     ----------
     view
-        What the cluster told when the parts were given last, troubles of joining included.
+        What the cluster told when the parts were given last, with refusals and the troubles of joining.
     merged
         What was made of it; None before the first time.
-    refused
-        Workloads that another installation decides about; whoever finds out writes it here.
     """
 
-    def __init__(self, watcher: ConfigurationWatcher, watch: ClusterWatch, clock: Clock, telemetry: Telemetry) -> None:
-        self._watcher, self._watch, self._clock = watcher, watch, clock
+    def __init__(
+        self,
+        watcher: ConfigurationWatcher,
+        watch: ClusterWatch,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        find_refused: FindRefused,
+    ) -> None:
+        self._watcher, self._watch, self._clock, self._find_refused = watcher, watch, clock, find_refused
         self._poll = ConfigurationPoll(watcher, self._apply, telemetry)
         with blame_ca_file():
             self._collector = Collector(to_collector_options(watcher.current), clock, telemetry)
         self.view = ClusterView()
         self.merged: Merged | None = None
-        self.refused: frozenset[WorkloadRef] = frozenset()
 
     async def __aenter__(self) -> ClusterParts:
         """Open the connections to pods.
@@ -82,8 +93,10 @@ class ClusterParts:
         view = await self._watch.fetch_view()
         if not self._watch.is_synced:
             raise Unreachable(f"the cluster is not known yet: {view.inventory.reason}")
-        bounds = find_all_bounds(loaded, view)
-        merged = merge(loaded, view, bounds=bounds, now_s=self._clock.now_s(), refused=self.refused)
+        refusals = await self._find_refused(facts.workload for facts in view.variants)
+        view = replace(view, troubles=(*refusals, *view.troubles))
+        bounds, refused = find_all_bounds(loaded, view), frozenset(trouble.workload for trouble in refusals)
+        merged = merge(loaded, view, bounds=bounds, now_s=self._clock.now_s(), refused=refused)
         self._collector.reconfigure(to_collector_options(merged.loaded))
         decided = {variant.workload for model in merged.settings.models for variant in model.variants}
         self._watch.undecided = frozenset(facts.workload for facts in view.variants) - decided

@@ -72,8 +72,8 @@ class ClusterPublisher:
         options, zeroed_by = self._get_options(), await self._watch.get_zeroed_by()
         following = judge_all(decisions, self._parts.view, options, zeroed_by)
         report = await self._writer.write(decisions, self._parts.view, following=following, now_s=self._clock.now_s())
-        self._parts.refused = frozenset(trouble.workload for trouble in report.refused)
-        publication = Publication(_leave_out(decisions, self._parts.refused), traffic=traffic)
+        refused = frozenset(trouble.workload for trouble in report.refused)  # others were faster, since the pass began
+        publication = Publication(_leave_out(decisions, refused), traffic=traffic)
         if self._is_leader():
             actions = await self._actuator.act(publication, self._parts.view, options, zeroed_by)
             await self._record(actions)

@@ -121,8 +121,11 @@ class ClusterWork:
         )
         try:
             await self._wait_until_known()
-            async with ClusterParts(self._watcher, self._watch, self._clock, self._telemetry) as parts:
-                await self._build_controller(parts, states).run()
+            writer = self._build_writer()
+            async with ClusterParts(
+                self._watcher, self._watch, self._clock, self._telemetry, find_refused=writer.find_refused
+            ) as parts:
+                await self._build_controller(parts, writer, states).run()
         finally:
             self._telemetry.set_leader(False)
             try:
@@ -140,13 +143,12 @@ class ClusterWork:
         held = {line.workload: line.key.model_id for model in self._store.get().models for line in model.variants}
         self._watch.recall(held)
 
-    def _build_controller(self, parts: ClusterParts, states: KubeStateStore) -> Controller:
+    def _build_writer(self) -> DecisionWriter:
         identity = f"{self._identity.installation}/{self._identity.replica}"
         events = EventWriter(self._client, self._clock, instance=identity) if self._kubernetes.events else None
-        writer = DecisionWriter(
-            self._client, self._clock, self._decisions, events=events, holder=self._identity.replica
-        )
+        return DecisionWriter(self._client, self._clock, self._decisions, events=events, holder=self._identity.replica)
 
+    def _build_controller(self, parts: ClusterParts, writer: DecisionWriter, states: KubeStateStore) -> Controller:
         def get_options() -> ActuationOptions:
             scaled = parts.merged.scaled if parts.merged is not None else ()
             return to_actuation_options(self._watcher.current, scaled, self._watch.kubernetes_minor)

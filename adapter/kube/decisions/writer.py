@@ -5,7 +5,7 @@ It decides nothing, and goes on writing what it can when something of it cannot 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -86,12 +86,24 @@ class DecisionWriter:
         events: EventWriter | None = None,
         holder: str = "",
     ) -> None:
-        self._watch = watch
-        self._keeper = ObjectKeeper(client, watch, ClaimRegister(client, clock, watch.installation))
+        self._watch, self._claims = watch, ClaimRegister(client, clock, watch.installation)
+        self._keeper = ObjectKeeper(client, watch, self._claims)
         self._heartbeats = HeartbeatWriter(client, watch.installation, holder)
         self._announcer = Announcer(events, clock)
         self._pace, self._sweep = WritePace(), Sweep()
         self._failure: str | None = None
+
+    async def find_refused(self, workloads: Iterable[WorkloadRef]) -> tuple[Trouble, ...]:
+        """Return a trouble for each of `workloads` that another installation decides about, before any of them is
+        decided about here: whoever leaves them out of a pass hands these troubles to `write` in its view.
+        """
+        refused = []
+        async for workload in take_turns(workloads):
+            present = self._keeper.find((workload.namespace, get_object_name(workload)))
+            obstacle = None if present is None else await self._claims.find_obstacle(present)
+            if obstacle is not None:
+                refused.append(refuse_claim(workload, obstacle))
+        return tuple(refused)
 
     async def write(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,8 +12,8 @@ from adapter.kube.decisions.claims import CLAIM_ENDS_S
 from adapter.kube.decisions.decode import decode_installation
 from adapter.kube.decisions.heartbeat import HEARTBEAT_NAME
 from adapter.kube.resource import CONFIG_MAPS, EVENTS, VARIANT_DECISIONS
-from optimizer.domain import ReasonCode
-from tests.builders.decision_objects import OURS, THEIRS, Replica, make_decision, open_replica
+from optimizer.domain import ModelDecision, ReasonCode
+from tests.builders.decision_objects import OURS, THEIRS, Replica, make_decision, make_view, open_replica
 from tests.builders.fake_kube_api import FakeKubeApi
 from tests.builders.quiet_clock import QuietClock
 
@@ -139,3 +140,43 @@ async def test_the_record_of_who_zeroed_is_inherited(replica: Replica, rival: Re
     await replica.settle(CLAIM_ENDS_S + 60.0)
     await decide(replica, 0, "llama")
     assert replica.get_object("llama-deployment")["status"]["zeroedBy"] == "rival"
+
+
+async def test_who_looks_first_knows_whose_workloads_are_not_his(replica: Replica, rival: Replica) -> None:
+    await decide(rival, 3, "llama")
+    await decide(replica, 7, "qwen")
+    workloads = [make(name).variants[0].workload for name in ("llama", "qwen", "new")]
+    (trouble,) = await replica.writer.find_refused(workloads)
+    assert (trouble.workload.name, trouble.reason.code) == ("llama", ReasonCode.CONFLICTING_CLAIM)
+    assert trouble.is_claim_refused
+    (trouble,) = await rival.writer.find_refused(workloads)
+    assert trouble.workload.name == "qwen"
+    await decide(replica, 7, "qwen")
+    await replica.settle(CLAIM_ENDS_S + 40.0)
+    assert await replica.writer.find_refused(workloads) == ()
+
+
+async def test_a_workload_left_out_of_passes_since_it_is_not_ours_keeps_its_refusal(
+    replica: Replica, rival: Replica
+) -> None:
+    await decide(rival, 3, "llama")
+    ours, theirs = make("qwen"), make("llama")
+    for number in range(4):
+        facts = make_view((ours, theirs))
+        refusals = await replica.writer.find_refused(entry.workload for entry in facts.variants)
+        report = await replica.write(ours, view=replace(facts, troubles=refusals))
+        await replica.settle()
+        assert report.refused == ()
+        assert (report.written, report.deleted) == ((2, 0) if number == 0 else (0, 0))
+        (refusal,) = [item for item in replica.api.list(VARIANT_DECISIONS) if "plannedReplicas" not in item["status"]]
+        assert refusal["status"]["conditions"][0]["reason"] == "ConflictingClaim"
+    (event,) = replica.api.list(EVENTS)
+    assert (event["reason"], event["regarding"]["name"]) == ("ConflictingClaim", "llama")
+    await rival.settle(CLAIM_ENDS_S + 40.0)
+    assert await replica.writer.find_refused([theirs.variants[0].workload]) == ()
+    assert await decide(replica, 7, "llama") == ()
+    assert decode_installation(replica.get_object("llama-deployment")) == OURS
+
+
+def make(name: str) -> ModelDecision:
+    return make_decision(name, 7, 0.0)
