@@ -34,12 +34,12 @@ class Sweep:
         view
             What is claimed. While it is behind the cluster, or the workload is claimed, a decision stays.
         """
-        claimed = {(facts.workload.namespace, get_object_name(facts.workload)) for facts in view.variants}
+        left = {place: item for item in objects if (place := _get_place(item)) not in kept}
+        claimed = (
+            {(facts.workload.namespace, get_object_name(facts.workload)) for facts in view.variants} if left else ()
+        )
         needless, gone_since_s = [], {}
-        for item in objects:
-            place = item["metadata"]["namespace"], item["metadata"]["name"]
-            if place in kept:
-                continue
+        for place, item in left.items():
             if "plannedReplicas" not in (item.get("status") or {}):
                 needless.append(item)
             elif view.inventory.reason is None and place not in claimed:
@@ -48,3 +48,7 @@ class Sweep:
                     needless.append(item)
         self._gone_since_s = gone_since_s
         return tuple(needless)
+
+
+def _get_place(item: Json) -> Place:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
