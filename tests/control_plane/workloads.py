@@ -20,7 +20,8 @@ MODEL = {f"{PREFIX}model": "chat", f"{PREFIX}accelerator": "L40S"}
 """Annotations of a workload that needs nothing from the configuration."""
 
 _REPORTER = "variant-autoscaler.io/controller"
-_LOG_LINES, _LOG_COLUMNS = 20, 250
+_PASS = '"event": "cycle"'
+_LOG_LINES_READ, _LOG_LINES, _LOG_COLUMNS = 400, 20, 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +177,11 @@ def render_average(number: int, replicas: int) -> str:
 
 @contextmanager
 def told_of(product: Product) -> Iterator[None]:
-    """Show the end of the logs of `product` when what is done within fails."""
+    """Show the end of the logs of `product`, but for what every pass says, when what is done within fails."""
     try:
         yield
     except BaseException:
         for adapter in product.adapters:
-            lines = adapter.process.read_end(_LOG_LINES).splitlines()[-_LOG_LINES:]
-            print(f"--- {adapter.name}", *(line[:_LOG_COLUMNS] for line in lines), sep="\n")
+            lines = [line for line in adapter.process.read_end(_LOG_LINES_READ).splitlines() if _PASS not in line]
+            print(f"--- {adapter.name}", *(line[:_LOG_COLUMNS] for line in lines[-_LOG_LINES:]), sep="\n")
         raise
