@@ -16,7 +16,7 @@ from adapter.compose.cluster import open_cluster_work
 from adapter.compose.local import open_local_work
 from adapter.compose.servers import Server, listen, watch_requests
 from adapter.config.load import ConfigurationWatcher
-from adapter.config.schema import Configuration, DiscoveryKind, ExternalMetricsAddress
+from adapter.config.schema import Configuration
 from adapter.external_metrics.app import build_external_metrics_app
 from adapter.external_metrics.security import ApiSecurity
 from adapter.pages.app import build_pages_app
@@ -139,7 +139,7 @@ async def _wait_for_end(signals: asyncio.Queue[signal.Signals], application: App
 def _choose_work(
     watcher: ConfigurationWatcher, clock: Clock, store: DecisionStore, telemetry: Telemetry
 ) -> AbstractAsyncContextManager[Work]:
-    if watcher.current.configuration.discovery.kind is DiscoveryKind.KUBERNETES:
+    if watcher.current.configuration.is_clustered:
         return open_cluster_work(watcher, clock, store, telemetry)
     return open_local_work(watcher, clock, store, telemetry)
 
@@ -151,15 +151,13 @@ def _list_servers(
     listen, publishing = configuration.listen, configuration.publishing
     pages = build_pages_app(store, clock, telemetry, ReplicaUnit(publishing.unit.value))
     servers = [Server("pages", pages, listen.pages.host, listen.pages.port)]
-    if work.security is not None and listen.external_metrics is not None:
+    where = configuration.get_external_metrics()
+    if work.security is not None and where is not None:
         app = build_external_metrics_app(
             store, clock, publishing.max_decision_age_s, work.security.middlewares, work.security.checks
         )
-        where = listen.external_metrics
         servers.append(Server("external_metrics", app, where.host, where.port, work.security.ssl_context))
-    plain = listen.external_metrics_http
-    if plain is None and len(servers) == 1 and configuration.discovery.kind is not DiscoveryKind.KUBERNETES:
-        plain = ExternalMetricsAddress()
+    plain = configuration.get_external_metrics_http()
     if plain is not None:
         app = build_external_metrics_app(store, clock, publishing.max_decision_age_s)
         servers.append(Server("external_metrics_http", app, plain.host, plain.port))

@@ -17,7 +17,7 @@ from adapter.errors import Unreachable
 from adapter.inventory import Inventory
 from adapter.kube.discovery import ClusterWatch, DiscoveryOptions, WorkloadClaim
 from adapter.kube.followers import find_bounds
-from adapter.merging import Merged, merge
+from adapter.merging import Merged, list_claims, merge
 from adapter.telemetry import Telemetry, log_event
 from optimizer.domain import WorkloadRef
 
@@ -112,7 +112,7 @@ class ClusterParts:
             log_event(
                 "at_next_start", what="discovery.namespaces and discovery.limits.quotas: they say what is watched"
             )
-        self._watch.claim(list_claims(loaded), loaded.configuration.accelerators)
+        self._watch.claim(_to_claims(loaded), loaded.configuration.accelerators)
 
 
 class _Seen:
@@ -139,10 +139,9 @@ def to_discovery_options(loaded: LoadedConfiguration) -> DiscoveryOptions:
     )
 
 
-def list_claims(loaded: LoadedConfiguration) -> tuple[WorkloadClaim, ...]:
+def _to_claims(loaded: LoadedConfiguration) -> tuple[WorkloadClaim, ...]:
     """Return the workloads that the configuration names."""
-    configured = (variant for model in loaded.settings.models for variant in model.variants)
-    return tuple(WorkloadClaim(variant.workload, variant.model_id, variant.name) for variant in configured)
+    return tuple(WorkloadClaim(it.workload, it.model_id, it.variant) for it in list_claims(loaded.configuration))
 
 
 def find_all_bounds(loaded: LoadedConfiguration, view: ClusterView) -> dict[WorkloadRef, tuple[int, int | None]]:

@@ -77,10 +77,11 @@ class ClusterWork:
         self._elector = _make_elector(client, clock, identity, self._kubernetes)
         telemetry.set_leader(False)
         self._api: ClusterApi | None = None
-        if configuration.listen.external_metrics is not None:
+        served = configuration.get_external_metrics()
+        if served is not None:
             self._api = ClusterApi(
                 watcher.current,
-                configuration.listen.external_metrics,
+                served,
                 client,
                 clock,
                 identity=identity,

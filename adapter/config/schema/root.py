@@ -86,11 +86,12 @@ class Configuration:
 
     def get_external_metrics(self) -> ExternalMetricsConfig | None:
         """Return where the external metrics API is served in TLS, None for nowhere."""
-        return self.listen.external_metrics or (ExternalMetricsConfig() if self.is_clustered else None)
+        found = self.listen.external_metrics or (ExternalMetricsConfig() if self.is_clustered else None)
+        return found if found is not None and found.enabled else None
 
     def get_external_metrics_http(self) -> ExternalMetricsAddress | None:
         """Return where the external metrics API is served without TLS and authentication, None for nowhere."""
-        is_needed = self.get_external_metrics() is None
+        is_needed = self.get_external_metrics() is None and not self.is_clustered
         return self.listen.external_metrics_http or (ExternalMetricsAddress() if is_needed else None)
 
     def iterate_variants(self) -> Iterator[tuple[str, ModelConfig, VariantConfig]]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from adapter.config.amounts import count, duration
 from adapter.config.fields import option, rule
-from adapter.config.kinds import Choice, Text
+from adapter.config.kinds import Choice, Flag, Text
 from adapter.config.problems import Problem
 from adapter.config.section import Section
 
@@ -90,6 +90,12 @@ class AuthenticationKind(StrEnum):
 class ExternalMetricsConfig:
     """Where `external.metrics.k8s.io` is served to a cluster: in TLS, to those who may ask."""
 
+    enabled: bool = option(
+        Flag(),
+        default=True,
+        meaning="`false`: it is not served; another product owns this API of the cluster, and reads the pages.",
+        why="HPA reads it.",
+    )
     host: str = option(
         Text("address"),
         default="127.0.0.1",

@@ -9,7 +9,7 @@ rights and behavior cannot disagree.
 {{- $listen := default dict $config.listen -}}
 {{- $_ := set $listen "pages" (dict "host" .Values.listen.host "port" .Values.listen.pagesPort) -}}
 {{- $_ := set $listen "external_metrics_http" nil -}}
-{{- $_ := set $listen "external_metrics" nil -}}
+{{- $_ := set $listen "external_metrics" (dict "enabled" false) -}}
 {{- if .Values.apiService.create -}}
 {{- $certificate := dict "kind" "self_signed" -}}
 {{- if ne .Values.certificates.kind "selfSigned" -}}
