@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import pytest
 
@@ -34,6 +33,7 @@ from adapter.kube.resource import (
 from adapter.kube.scale import patch_scale, read_scale
 from adapter.kube.wire_times import parse_time_s
 from tests.builders.elected_replicas import SeverableClient
+from tests.builders.followed_objects import list_names, running
 from tests.builders.stepped_clock import until
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.control_plane import Part
@@ -57,21 +57,6 @@ def make_crd(resource: Resource) -> Json:
         "metadata": {"name": f"{resource.plural}.{resource.group}"},
         "spec": {"group": resource.group, "scope": "Namespaced", "names": names, "versions": [version]},
     }
-
-
-@asynccontextmanager
-async def running(cache: ObjectCache) -> AsyncIterator[ObjectCache]:
-    task = asyncio.create_task(cache.run())
-    try:
-        yield cache
-    finally:
-        task.cancel()
-        done = await asyncio.gather(task, return_exceptions=True)
-        assert isinstance(done[0], asyncio.CancelledError), done
-
-
-def list_names(cache: ObjectCache) -> list[str]:
-    return [item["metadata"]["name"] for item in cache.list()]
 
 
 def make_config(name: str, **data: str) -> Json:

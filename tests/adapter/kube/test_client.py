@@ -17,6 +17,7 @@ from tests.builders.fake_servers import (
     FakeServer,
     FakeServers,
     answer_broken_off,
+    answer_error,
     answer_garbage,
     answer_html,
     answer_json,
@@ -118,6 +119,18 @@ async def test_an_answer_that_is_none_means_try_again(tmp_path: Path, servers: F
 async def test_an_error_that_is_no_status_is_shown_shortened(tmp_path: Path, servers: FakeServers) -> None:
     with pytest.raises(Unreachable, match="502: " + "x" * 200 + "$"):
         await ask(tmp_path, await servers.open(answer_with(b"x" * 5000, status=502)))
+
+
+async def test_a_page_is_fetched_as_it_is(tmp_path: Path, servers: FakeServers) -> None:
+    server = await servers.open(answer_with(b"vllm:num_requests_running 3\n"))
+    async with open_kube_client(write_kubeconfig(tmp_path, server.url)) as client:
+        assert (
+            await client.fetch_text("/api/v1/namespaces/p/pods/a:8000/proxy/metrics")
+            == b"vllm:num_requests_running 3\n"
+        )
+        server.answer = answer_error
+        with pytest.raises(Unreachable, match="GET /x: 500: boom"):
+            await client.fetch_text("/x")
 
 
 async def test_silence_has_its_limit(tmp_path: Path, servers: FakeServers) -> None:
