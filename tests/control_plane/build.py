@@ -6,20 +6,17 @@ It starts nothing that it builds.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.control_plane.go_runner import GoRunner, lock
 from tests.control_plane.kubernetes_version import KubernetesVersion, read_wanted_version
 from tests.control_plane.toolchain import OLDEST_GO, Go, Say, find_go
 from tests.control_plane.unavailable import Unavailable
@@ -29,8 +26,7 @@ MODULE = "controlplane"
 BINARY = "controlplane"
 _RECIPE = "1"
 """Changes when the same source and version would be built in another way."""
-_PROGRESS_EVERY_S = 15.0
-_LONGEST_BUILD_S = 2400.0
+_SUBJECT = "control plane"
 _DISK_NEEDED_BYTES = 6_000_000_000
 
 
@@ -85,7 +81,7 @@ def build(version: KubernetesVersion, say: Say) -> Path:
     if binary.exists():
         return binary
     binary.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(binary.parent / "lock", say):
+    with lock(binary.parent / "lock", _SUBJECT, say):
         if not binary.exists():
             _check_disk(cache)
             _build(version, find_go(cache, say), binary, say)
@@ -131,7 +127,7 @@ def _build(version: KubernetesVersion, go: Go, binary: Path, say: Say) -> None:
     with tempfile.TemporaryDirectory(prefix="build-", dir=binary.parent) as name:
         folder = Path(name)
         shutil.copy(SOURCE, folder)
-        runner = _GoRunner(go, folder, log, say)
+        runner = GoRunner(go, folder, log, _SUBJECT, say)
         _write_module(runner, version)
         flags = f"-s -w -X k8s.io/component-base/version.gitVersion=v{version}"
         runner.run("build", "-trimpath", "-ldflags", flags, "-o", BINARY)
@@ -139,7 +135,7 @@ def _build(version: KubernetesVersion, go: Go, binary: Path, say: Say) -> None:
     say(f"control plane: built in {time.monotonic() - started_s:.0f} s: {binary}")
 
 
-def _write_module(runner: _GoRunner, version: KubernetesVersion) -> None:
+def _write_module(runner: GoRunner, version: KubernetesVersion) -> None:
     """Write go.mod: Kubernetes asks for its parts as v0.0.0 and replaces them itself, which counts only at home."""
     runner.run("mod", "init", MODULE)
     module = runner.ask("mod", "download", "-json", f"k8s.io/kubernetes@v{version}")
@@ -154,61 +150,6 @@ def _list_parts(module: str) -> list[str]:
     return sorted(
         {line[0] for line in words if len(line) >= 2 and line[0].startswith("k8s.io/") and line[1] == "v0.0.0"}
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _GoRunner:
-    """Runs Go in a folder, with what it says in a log, telling now and then that it is alive."""
-
-    go: Go
-    folder: Path
-    log: Path
-    say: Say
-
-    def ask(self, *arguments: str) -> str:
-        """Return what the command prints."""
-        output = self.folder / "answer"
-        with output.open("w", encoding="utf-8") as sink:
-            self._run(arguments, sink.fileno())
-        return output.read_text(encoding="utf-8")
-
-    def run(self, *arguments: str) -> None:
-        """Run the command."""
-        with self.log.open("a", encoding="utf-8") as sink:
-            self._run(arguments, sink.fileno())
-
-    def _run(self, arguments: Sequence[str], output: int) -> None:
-        started_s = time.monotonic()
-        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
-        with self.log.open("a", encoding="utf-8") as errors:
-            process = subprocess.Popen(
-                [self.go.command, *arguments], cwd=self.folder, env=environment, stdout=output, stderr=errors
-            )
-            try:
-                while process.poll() is None and time.monotonic() - started_s < _LONGEST_BUILD_S:
-                    try:
-                        process.wait(_PROGRESS_EVERY_S)
-                    except subprocess.TimeoutExpired:
-                        self.say(
-                            f"control plane: go {' '.join(arguments[:2])} ... {time.monotonic() - started_s:.0f} s"
-                        )
-            finally:
-                process.kill()
-                process.wait()
-        if process.returncode:
-            end = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-            raise Unavailable(f"go {' '.join(arguments[:2])} failed, end of {self.log}:\n{end}")
-
-
-@contextmanager
-def _lock(path: Path, say: Say) -> Iterator[None]:
-    with path.open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("control plane: another process is building it; waiting")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> int:
