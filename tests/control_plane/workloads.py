@@ -26,7 +26,7 @@ _LOG_LINES_READ, _LOG_LINES, _LOG_COLUMNS = 400, 20, 250
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment, or whatever `resource` is, with an HPA of its name."""
+    """A Deployment, or whatever `resource` is, which an HPA may follow."""
 
     cluster: Cluster
     namespace: str
@@ -38,18 +38,27 @@ class Workload:
         """Its identity."""
         return WorkloadRef(self.namespace, self.name, self.resource.kind, self.resource.api_version)
 
+    @property
+    def autoscaler(self) -> str:
+        """Name of its HPA."""
+        return self.name if self.resource == DEPLOYMENTS else f"{self.name}-{self.resource.kind.lower()}"
+
     async def create(
         self, replicas: int = 1, annotations: Mapping[str, str] = MODEL, autoscaler: Json | None = None
     ) -> None:
-        """Make an annotated Deployment, and its HPA: the recommended one unless another is given."""
-        body = make_deployment(self.name, replicas, annotations=annotations)
-        await self.cluster.create(self.resource, self.namespace, body)
+        """Make it, annotated, and its HPA: the recommended one unless another is given."""
+        await self.create_alone(make_deployment(self.name, replicas, annotations=annotations))
         await self.follow(autoscaler)
 
+    async def create_alone(self, body: Json) -> None:
+        """Make it without an HPA."""
+        await self.cluster.create(self.resource, self.namespace, body)
+
     async def follow(self, autoscaler: Json | None = None) -> None:
-        """Make its HPA."""
-        body = autoscaler or make_autoscaler(self.name)
-        await self.cluster.create(HORIZONTAL_POD_AUTOSCALERS, self.namespace, body)
+        """Make its HPA, whatever name is in it."""
+        body = autoscaler or make_autoscaler(self.name, kind=self.resource.kind)
+        named = {**body, "metadata": {"name": self.autoscaler}}
+        await self.cluster.create(HORIZONTAL_POD_AUTOSCALERS, self.namespace, named)
 
     async def annotate(self, **annotations: str | None) -> None:
         """Set annotations of ours, a dash of their names written as a low line; None takes one away."""
@@ -67,7 +76,7 @@ class Workload:
     async def patch_autoscaler(self, patch: Json) -> None:
         """Merge `patch` into its HPA."""
         client = self.cluster.client
-        await client.patch(HORIZONTAL_POD_AUTOSCALERS, self.namespace, self.name, patch, kind=PatchType.MERGE)
+        await client.patch(HORIZONTAL_POD_AUTOSCALERS, self.namespace, self.autoscaler, patch, kind=PatchType.MERGE)
 
     async def scale(self, replicas: int) -> None:
         """Scale it, as a person does with kubectl."""
@@ -105,7 +114,7 @@ class Workload:
     async def wait_for_autoscaler(self, is_done: Callable[[Json], object], *, what: str) -> Json:
         """Return its HPA once `is_done` accepts it."""
         return await self.cluster.wait_for(
-            HORIZONTAL_POD_AUTOSCALERS, self.namespace, self.name, is_done, what=f"HPA {self.name} {what}"
+            HORIZONTAL_POD_AUTOSCALERS, self.namespace, self.autoscaler, is_done, what=f"HPA {self.autoscaler} {what}"
         )
 
     async def wait_for_decision(self, is_done: Callable[[Json], object], *, what: str) -> Json:
