@@ -157,7 +157,7 @@ async def open_served_adapter(cluster: Cluster, issuing: ShiftedClock | None = N
         )
         runner = web.AppRunner(app, access_log=None, keepalive_timeout=120.0, shutdown_timeout=0.0)
         await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(_close, runner)
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=adapter.security.ssl_context).start()
 
         async def look() -> list[str | None]:
@@ -194,6 +194,16 @@ async def _grant(cluster: Cluster, namespace: str) -> None:
         reference = {"apiGroup": RBAC, "kind": "Role", "name": role}
         binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": account}
         await cluster.create(ROLE_BINDINGS, where, binding)
+
+
+async def _close(runner: web.AppRunner) -> None:
+    """Close the server, and then what was shaking hands with it at that moment: nobody else would."""
+    server = runner.server
+    await runner.cleanup()
+    for _ in range(10):
+        await asyncio.sleep(0.02)
+        if server is not None:
+            await server.shutdown(0.0)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

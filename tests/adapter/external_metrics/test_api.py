@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -11,7 +12,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from adapter.external_metrics import build_external_metrics_app
 from adapter.store import DecisionStore
-from optimizer.domain import WorkloadRef
+from optimizer.domain import Override, OverrideMode, WorkloadRef
 from tests.builders.decisions import DECIDED_AT_S, ManualClock, make_model_decision, make_store, make_variant_decision
 
 GROUP = "/apis/external.metrics.k8s.io"
@@ -141,6 +142,46 @@ async def test_beyond_its_age_a_decision_is_withheld_and_said_so(client: Client,
     assert status == 503
     assert "601 s old" in str(body)
     assert "600 s" in str(body)
+
+
+async def test_a_workload_in_shadow_has_no_number_to_act_on(aiohttp_client: AiohttpClient, clock: ManualClock) -> None:
+    until_s = DECIDED_AT_S + 100.0
+    shadow = Override(OverrideMode.SHADOW, by="ann", until_s=until_s, source="annotation")
+    variants = [
+        replace(make_variant_decision(name, 3), override=override)
+        for name, override in (
+            ("hidden", shadow),
+            ("forever", Override(OverrideMode.SHADOW)),
+            ("pinned", Override(OverrideMode.PIN, 3)),
+            ("paused", Override(OverrideMode.PAUSE)),
+        )
+    ]
+    client = await aiohttp_client(build_external_metrics_app(make_store(make_model_decision(*variants)), clock, 600.0))
+
+    async def ask(name: str) -> tuple[int, str]:
+        status, body = await get(client, metric(), labelSelector=f"deployment={name}")
+        assert isinstance(body, dict)
+        return status, body.get("message", "")
+
+    status, message = await ask("hidden")
+    assert status == 503
+    assert "shadow (annotation, by ann)" in message
+    assert "shadow (configuration)" in (await ask("forever"))[1]
+    assert [(await ask(name))[0] for name in ("pinned", "paused")] == [200, 200]
+    clock.time_s = until_s
+    assert (await ask("hidden"))[0] == 200
+
+
+async def test_readiness_names_everything_that_is_missing(
+    aiohttp_client: AiohttpClient, store: DecisionStore, clock: ManualClock
+) -> None:
+    missing: dict[str, str | None] = {"a": "no certificate", "b": "no settings"}
+    checks = [lambda: missing["a"], lambda: missing["b"]]
+    client = await aiohttp_client(build_external_metrics_app(store, clock, 600.0, checks=checks))
+    response = await client.get("/readyz")
+    assert (response.status, await response.text()) == (503, "no certificate\nno settings")
+    missing.update(a=None, b=None)
+    assert await (await client.get("/readyz")).text() == "ok"
 
 
 async def test_watch_fields_and_other_methods_are_refused(client: Client) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.builders.authorities import CLIENT, SERVER, Authority, make_client_context
 from tests.builders.review_tables import ReviewTables
-from tests.builders.secured_api import DISCOVERY_ACCEPT, METRIC, NAME, VERSION, SecuredApi
+from tests.builders.secured_api import DISCOVERY_ACCEPT, METRIC, NAME, VERSION, SecuredApi, open_secured_api
 
 HPA = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 RESOURCE = {
@@ -113,6 +113,22 @@ async def test_headers_count_by_the_names_the_cluster_gives_them(secured: Secure
     )
     headers = [("X-Remote-User", "alice"), ("X-First", ""), ("X-Second", "bob")]
     assert (await secured.get(headers=headers, shows=secured.authorities.aggregator))[0] == 200
+
+
+async def test_the_aggregator_verifies_us_by_the_name_of_the_service(secured: SecuredApi) -> None:
+    with pytest.raises(aiohttp.ClientConnectorCertificateError):
+        await secured.ask_as_proxy(VERSION, name="other.system.svc")
+    context = make_client_context(Authority("foreign").pem)
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await session.get(f"https://127.0.0.1:{secured.port}/livez", ssl=context, server_hostname=NAME)
+
+
+async def test_without_a_reviewer_everybody_is_answered_over_tls() -> None:
+    async with open_secured_api(None) as api:
+        assert (await api.get())[0] == 200
+        assert (await api.ask_as_proxy())[0] == 200  # the certificate of the front proxy does no harm
+        assert (await api.get("/readyz"))[:2] == (200, "ok")
 
 
 # --- Forgeries --------------------------------------------------------------------------------------------------------
