@@ -20,7 +20,6 @@ from adapter.external_metrics.middlewares import limit_time, render_errors
 from adapter.external_metrics.negotiation import Representation, choose_representation
 from adapter.external_metrics.selector import parse_selector
 from adapter.store import DecisionStore, Series
-from optimizer.domain import OverrideMode
 
 Check = Callable[[], str | None]
 """Returns what is missing for being ready, None when nothing is."""
@@ -126,15 +125,14 @@ class _ExternalMetrics:
 
     def _check_may_act(self, series: Series) -> None:
         """Refuse a number that nobody should act on: decided too long ago, or in shadow."""
-        now_s, override = self.clock.now_s(), series.variant.override
-        age_s = now_s - series.decided_at_s
+        age_s, override = self.clock.now_s() - series.decided_at_s, series.variant.override
         if age_s > self.max_decision_age_s:
             raise StatusError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"the decision about {series.workload.name!r} is {age_s:.0f} s old, "
                 f"the limit is {self.max_decision_age_s:.0f} s: {series.variant.reason}",
             )
-        if override is not None and override.mode is OverrideMode.SHADOW and override.is_in_force(now_s):
+        if series.is_shadow and override is not None:
             signed = f", by {override.by}" if override.by else ""
             raise StatusError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
