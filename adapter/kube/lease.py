@@ -89,7 +89,11 @@ class LeaderElector:
         What `lead` raises is raised here, after the lease was given up.
         """
         while True:
-            await self._acquire()
+            try:
+                await self._acquire()
+            except asyncio.CancelledError:
+                await self._release()  # in case it became ours at the last moment
+                raise
             log_event("leadership_gained", identity=self._identity)
             if await self._lead(lead):
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from typing import TypeAlias
 
 from adapter.clock import Clock
 from adapter.errors import AdapterError, BadDocument, Denied, Expired, NotFound, Unreachable
@@ -28,6 +29,8 @@ WATCH_TRIES = 3
 
 PAGE_OBJECTS = 500
 """Objects of one page of a list, so that neither side holds its breath for long."""
+
+_Key: TypeAlias = tuple[str, str]  # namespace, "" where there is none, and name
 
 
 class ObjectCache:
@@ -72,7 +75,8 @@ class ObjectCache:
         self._silence_s, self._resync_s = silence_s, resync_s
         self._seed = f"{resource.get_path(namespace)} {self._query} {clock.now_s()!r}"
         self._backoff = Backoff(self._seed)
-        self._objects: dict[tuple[str, str], Json] = {}
+        self._objects: dict[_Key, Json] = {}
+        self._versions: dict[_Key, str] = {}
         self._sorted: tuple[Json, ...] | None = ()
         self._version: str | None = None
         self._synced = asyncio.Event()
@@ -141,19 +145,20 @@ class ObjectCache:
     async def _relist(self) -> None:
         """Ask for all objects; what is not among them is gone."""
         try:
-            objects, version = await self._fetch_all(PAGE_OBJECTS)
+            objects, versions, self._version = await self._fetch_all(PAGE_OBJECTS)
         except Expired:  # changed too much from one page to the next
-            objects, version = await self._fetch_all(None)
-        before = {key: _get_version(item) for key, item in self._objects.items()}
-        is_first = not self.is_synced
-        self._objects, self._version, self._vain_watches = objects, version, 0
+            objects, versions, self._version = await self._fetch_all(None)
+        is_change = versions != self._versions or not self.is_synced
+        self._objects, self._versions, self._vain_watches = objects, versions, 0
         self._relist_s = self._clock.now_s() + self._resync_s * (0.75 + 0.25 * compute_spread_ratio(self._seed))
         self._take_touch()
-        if is_first or before != {key: _get_version(item) for key, item in objects.items()}:
+        if is_change:
             self._take_change()
 
-    async def _fetch_all(self, page_objects: int | None) -> tuple[dict[tuple[str, str], Json], str]:
-        objects: dict[tuple[str, str], Json] = {}
+    async def _fetch_all(self, page_objects: int | None) -> tuple[dict[_Key, Json], dict[_Key, str], str]:
+        """Return all objects, the version of each, and the version of the whole."""
+        objects: dict[_Key, Json] = {}
+        versions: dict[_Key, str] = {}
         query = self._query if page_objects is None else {**self._query, "limit": str(page_objects)}
         token = ""
         while True:
@@ -161,13 +166,14 @@ class ObjectCache:
                 self.resource, self.namespace, query={**query, "continue": token} if token else query
             )
             try:
-                for item in page["items"] or ():
-                    objects[_get_key(item)] = self._trim(self._name_kind(item))
+                found = {_get_key(item): self._name_kind(item) for item in page["items"] or ()}
+                versions |= {key: _get_version(item) for key, item in found.items()}
                 token, version = page["metadata"].get("continue", ""), page["metadata"]["resourceVersion"]
             except (KeyError, TypeError, AttributeError) as cause:
                 raise BadDocument(f"the list of {self._describe()} is none: {cause!r}") from cause
+            objects |= {key: self._trim(item) for key, item in found.items()}
             if not token:
-                return objects, version
+                return objects, versions, version
 
     async def _follow(self) -> None:
         """Take the events of one watch until the server ends it."""
@@ -200,8 +206,9 @@ class ObjectCache:
             return
         if kind == "DELETED":
             self._objects.pop(key, None)
+            self._versions.pop(key, None)
         else:
-            self._objects[key] = self._trim(self._name_kind(item))
+            self._objects[key], self._versions[key] = self._trim(self._name_kind(item)), version
         self._take_change()
 
     def _name_kind(self, item: Json) -> Json:
@@ -241,7 +248,7 @@ class ObjectCache:
         self._version, self._behind_since_s = None, None
         self._report(failure)
         if self._objects or not self.is_synced:
-            self._objects = {}
+            self._objects, self._versions = {}, {}
             self._take_change()
 
     def _describe_denial(self, verb: str, failure: Denied) -> str:
@@ -272,7 +279,7 @@ def _raise_for_error(status: Json) -> None:
     raise Unreachable(message)
 
 
-def _get_key(item: Json) -> tuple[str, str]:
+def _get_key(item: Json) -> _Key:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
