@@ -6,7 +6,7 @@ Rates need two pages of every pod, so pages are read twice, and the second readi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -16,10 +16,12 @@ from aiohttp import web
 from adapter.clock import Clock
 from adapter.collector.collector import Collector
 from adapter.collector.options import CollectorOptions, ScrapeOptions
+from adapter.compose.cluster import open_cluster_parts
 from adapter.compose.options import to_collector_options
 from adapter.compose.parts import ConfiguredParts
 from adapter.config.load import ConfigurationWatcher, load_configuration
 from adapter.config.problems import suggest
+from adapter.controller import PartsSource
 from adapter.errors import BadDocument
 from adapter.inventory import Inventory, PodEntry, WorkloadEntry
 from adapter.telemetry import Telemetry
@@ -38,7 +40,7 @@ async def run_dry_pass(path: Path, clock: Clock, announce: Callable[[str], None]
         The configuration at `path` cannot be used.
     """
     watcher, state = ConfigurationWatcher(path), State()
-    async with ConfiguredParts(watcher, clock, Telemetry()) as source:
+    async with _open_parts(watcher, clock) as source:
         parts = await source.get_parts()
         pause_s = parts.settings.decision.period_s
         snapshot = await parts.collector.collect(await parts.inventory.fetch_inventory(), parts.settings)
@@ -47,6 +49,12 @@ async def run_dry_pass(path: Path, clock: Clock, announce: Callable[[str], None]
         await clock.sleep(pause_s)
         snapshot = await parts.collector.collect(await parts.inventory.fetch_inventory(), parts.settings)
         return decide(state, snapshot, clock.now_s(), parts.settings).decisions
+
+
+def _open_parts(watcher: ConfigurationWatcher, clock: Clock) -> AbstractAsyncContextManager[PartsSource]:
+    if watcher.current.configuration.is_clustered:
+        return open_cluster_parts(watcher, clock, Telemetry())
+    return ConfiguredParts(watcher, clock, Telemetry())
 
 
 async def run_snapshot_pass(path: Path, folder: Path) -> tuple[ModelDecision, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from adapter.clock import Clock
+from adapter.cluster import Trouble
 from adapter.compose.cluster.api import ClusterApi
 from adapter.compose.cluster.identity import ReplicaIdentity, read_identity
 from adapter.compose.cluster.parts import ClusterParts, to_discovery_options
@@ -28,7 +29,7 @@ from adapter.kube.state_store import KubeStateStore
 from adapter.store import DecisionStore
 from adapter.telemetry import Telemetry, log_event
 from optimizer import decide
-from optimizer.domain import ModelDecision
+from optimizer.domain import ModelDecision, WorkloadRef
 
 VIEW_AGE_S = 10.0
 """Which workloads are claimed may be known as of so long ago [s]; it only tells "not yet" from "unknown"."""
@@ -195,6 +196,37 @@ async def open_cluster_work(
     async with open_kube_client(watcher.current.resolve(kubernetes.kubeconfig)) as client:
         identity = read_identity(kubernetes)
         yield ClusterWork(watcher, client, clock, identity=identity, store=store, telemetry=telemetry)
+
+
+@asynccontextmanager
+async def open_cluster_parts(
+    watcher: ConfigurationWatcher, clock: Clock, telemetry: Telemetry
+) -> AsyncIterator[ClusterParts]:
+    """Yield the parts of passes that only look, once the cluster is known.
+
+    Raises
+    ------
+    Refused
+        When there is no cluster, or the credentials cannot be used.
+    Unreachable
+        When it does not become known; the text tells why.
+    """
+    kubernetes = watcher.current.configuration.kubernetes
+    async with open_kube_client(watcher.current.resolve(kubernetes.kubeconfig)) as client:
+        watch = ClusterWatch(client, clock, to_discovery_options(watcher.current))
+        async with ClusterParts(watcher, watch, clock, telemetry, find_refused=_refuse_nothing) as parts:
+            running = asyncio.create_task(watch.run())
+            try:
+                await watch.wait_synced(SYNC_S)
+                yield parts
+            finally:
+                running.cancel()
+                await asyncio.wait({running})
+
+
+async def _refuse_nothing(_workloads: Iterable[WorkloadRef]) -> tuple[Trouble, ...]:
+    """Return nothing: whoever only looks takes nothing from anybody."""
+    return ()
 
 
 def _make_elector(

@@ -13,6 +13,7 @@ from functools import partial
 
 from adapter.clock import Clock
 from adapter.cluster import ClusterView, Dialect
+from adapter.errors import Unreachable
 from adapter.kube.client import Json, KubeClient
 from adapter.kube.discovery.claims import WorkloadClaim
 from adapter.kube.discovery.llm_d_labels import find_scalers
@@ -40,6 +41,8 @@ from adapter.kube.resource import (
 )
 from adapter.kube.wire_times import render_time
 from optimizer.domain import Reason, ReasonCode, WorkloadRef
+
+_LOOK_EVERY_S = 0.05
 
 BEHIND_S = 10.0
 """A watch that lost touch is given so long to find it again before what it knows counts as old [s]."""
@@ -126,6 +129,20 @@ class ClusterWatch:
     def is_synced(self) -> bool:
         """Whether everything is known; once it was, it stays so while the API is away."""
         return self._version.minor is not None and all(cache.is_synced for cache in self._list_caches())
+
+    async def wait_synced(self, timeout_s: float) -> None:
+        """Return once everything is known.
+
+        Raises
+        ------
+        Unreachable
+            When that takes longer than `timeout_s` [s]; the text tells what is wrong.
+        """
+        until_s = self._clock.now_s() + timeout_s
+        while not self.is_synced:
+            if self._clock.now_s() >= until_s:
+                raise Unreachable(str(self._find_reason()))
+            await self._clock.sleep(_LOOK_EVERY_S)
 
     @property
     def kubernetes_minor(self) -> int:
