@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from tests.control_plane.audit import list_audit_flags
 from tests.control_plane.build import Programs
 from tests.control_plane.certificates import Certificates, Pair, make_certificates
 from tests.control_plane.kubernetes_version import KubernetesVersion
@@ -99,6 +100,7 @@ class ControlPlane:
             Part.API_SERVER: [
                 *programs.kube_apiserver,
                 *_list_api_server_flags(self.certificates, etcd_url, api_port),
+                *list_audit_flags(folder),
                 *gates,
             ],
             Part.CONTROLLER_MANAGER: [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.deploy.chart import NAMESPACE, Json, Rendered
+from tests.deploy.chart import Json, Rendered
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,10 +37,12 @@ class Right:
 
 def list_rights(rendered: Rendered) -> set[Right]:
     """Return what the roles of `rendered` grant to the account its pods run under, roles of others left out."""
-    account = rendered.get_pod()["spec"]["serviceAccountName"]
+    home = rendered.get("Deployment")["metadata"]["namespace"]
+    account = ("ServiceAccount", rendered.get_pod()["spec"]["serviceAccountName"], home)
     rights: set[Right] = set()
     for binding in (*rendered.list("ClusterRoleBinding"), *rendered.list("RoleBinding")):
-        if not any(_is_account(subject, account) for subject in binding.get("subjects", ())):
+        subjects = {(it["kind"], it["name"], it.get("namespace")) for it in binding.get("subjects", ())}
+        if account not in subjects:
             continue
         scope = binding["metadata"].get("namespace", "*")
         rights |= {right for rule in _find_rules(rendered, binding) for right in flatten(rule, scope)}
@@ -69,10 +71,6 @@ def flatten(rule: Json, scope: str) -> set[Right]:
         for verb in rule["verbs"]
         for name in rule.get("resourceNames", [""])
     }
-
-
-def _is_account(subject: Json, account: str) -> bool:
-    return (subject["kind"], subject["name"], subject.get("namespace")) == ("ServiceAccount", account, NAMESPACE)
 
 
 def _find_rules(rendered: Rendered, binding: Json) -> list[Json]:
