@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run demo demo-cluster test test-quick test-control-plane control-plane test-contract test-engine bench image chart lint types format pytest pytest-quick lock clean no-python
+.PHONY: help run demo demo-cluster test test-quick test-control-plane control-plane test-contract test-keda test-engine bench image chart lint types format pytest pytest-quick lock clean no-python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ control-plane: $(ENVIRONMENT) ## build that control plane and nothing else: once
 
 test-contract: $(ENVIRONMENT) ## black-box tests of the external metrics API (ARGS="--adapter-url=https://... --adapter-token=@file")
 	$(BIN)/python -m pytest tests/contract/external_metrics $(ARGS)
+
+test-keda: $(ENVIRONMENT) ## against a real KEDA, and samples against definitions of others (opt-in: builds KEDA once, 7 minutes)
+	$(BIN)/python -m pytest tests/keda -m keda -rP $(ARGS)
 
 test-engine: $(ENVIRONMENT) ## against a real vLLM on CPU (opt-in: downloads and installs about 6 GB)
 	$(BIN)/python tests/engine/run.py $(ARGS)
