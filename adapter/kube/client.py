@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -66,14 +67,25 @@ class KubeClient:
     ) -> Json:
         """Return the JSON object that `method` on `path` answers."""
         headers = {"Accept": accept}
-        text = await self._exchange(
+        text, _ = await self._exchange(
             method, path, query, headers=headers, body=body, content_type=content_type, timeout_s=timeout_s
         )
         return _decode(method, path, text)
 
     async def fetch_text(self, path: str, *, timeout_s: float = REQUEST_S) -> bytes:
         """Return what GET on `path` answers, whatever it is: the API server hands on pages of pods, too."""
-        return await self._exchange("GET", path, None, headers={"Accept": "*/*"}, timeout_s=timeout_s)
+        text, _ = await self._exchange("GET", path, None, headers={"Accept": "*/*"}, timeout_s=timeout_s)
+        return text
+
+    async def fetch_time_s(self) -> float | None:
+        """Return the API server's time [Unix s], in whole seconds; None where its answers do not tell it."""
+        _, headers = await self._exchange(
+            "GET", "/version", None, headers={"Accept": "application/json"}, timeout_s=REQUEST_S
+        )
+        try:
+            return parsedate_to_datetime(headers["Date"]).timestamp()
+        except (KeyError, ValueError):
+            return None
 
     async def _exchange(
         self,
@@ -85,8 +97,8 @@ class KubeClient:
         timeout_s: float,
         body: object = None,
         content_type: str | None = None,
-    ) -> bytes:
-        """Return the body of a good answer."""
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Return body and headers of a good answer."""
         if content_type is not None:
             headers["Content-Type"] = content_type
         try:
@@ -101,7 +113,7 @@ class KubeClient:
         except (aiohttp.ClientError, OSError) as cause:
             raise Unreachable(f"{method} {path}: {type(cause).__name__}: {cause}") from cause
         _raise_for_status(method, path, response.status, text)
-        return bytes(text)
+        return bytes(text), response.headers
 
     async def get(self, resource: Resource, namespace: str | None, name: str, subresource: str | None = None) -> Json:
         """Return one object."""

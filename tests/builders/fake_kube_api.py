@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 
 from aiohttp import web
 from kubernetes_asyncio.client import ApiClient, Configuration
@@ -37,12 +38,17 @@ START_S = 1_000_000.0
 
 @dataclass
 class FakeKubeApi:
-    """One cluster's API. `calls` lists every request on objects; `reviewers` answer reviews, by kind."""
+    """One cluster's API.
+
+    `calls` lists every request on objects; `reviewers` answer reviews, by kind; `pages` are what pods answer by way of
+    the API, by path.
+    """
 
     store: FakeKubeStore
     kinds: ServedKinds
     calls: list[Call] = field(default_factory=list)
     reviewers: dict[str, Callable[[Json], Json]] = field(default_factory=dict)
+    pages: dict[str, bytes] = field(default_factory=dict)
     git_version: str = "v1.37.0"
     url: str = ""
     user: str = "system:serviceaccount:autoscaler:variant-autoscaler"
@@ -202,12 +208,15 @@ class FakeKubeApi:
             path = request.path.strip("/")
             if path == "version":
                 major, minor = self.git_version.lstrip("v").split(".")[:2]
-                return web.json_response({"major": major, "minor": minor, "gitVersion": self.git_version})
+                version = {"major": major, "minor": minor, "gitVersion": self.git_version}
+                return web.json_response(version, headers={"Date": formatdate(self.store.now_s(), usegmt=True)})
             if (document := self.kinds.discover(path)) is not None:
                 return web.json_response(document)
             resource, call = await self.kinds.read(request)
             self.calls.append(call)
             is_answer_lost = await self._befall(request, call)
+            if (page := self.pages.get(request.path)) is not None:
+                return web.Response(body=page)
             if call.verb == "watch":
                 return await self._watch(request, resource, call)
             code, item = self._do(resource, call, request.content_type)

@@ -11,11 +11,10 @@ from adapter.collector import Collector
 from adapter.compose.configuration_poll import ConfigurationPoll, blame_ca_file
 from adapter.compose.options import to_collector_options
 from adapter.config.load import ConfigurationWatcher, LoadedConfiguration
-from adapter.config.schema import ReplicaUnit
 from adapter.controller import Parts
 from adapter.errors import Unreachable
 from adapter.inventory import Inventory
-from adapter.kube.discovery import ClusterWatch, DiscoveryOptions, WorkloadClaim
+from adapter.kube.discovery import ClusterWatch, WorkloadClaim, to_discovery_options
 from adapter.kube.followers import find_bounds
 from adapter.merging import Merged, list_claims, merge
 from adapter.telemetry import Telemetry, log_event
@@ -23,8 +22,6 @@ from optimizer.domain import WorkloadRef
 
 FindRefused = Callable[[Iterable[WorkloadRef]], Awaitable[tuple[Trouble, ...]]]
 """Returns a trouble for each workload that another installation decides about."""
-
-_PAGE_UNITS = {ReplicaUnit.REPLICAS: 1, ReplicaUnit.HUNDREDTHS: 100}
 
 
 class ClusterParts:
@@ -106,7 +103,7 @@ class ClusterParts:
     def _apply(self, loaded: LoadedConfiguration) -> None:
         with blame_ca_file():
             self._collector.reconfigure(to_collector_options(loaded))
-        wanted, watched = to_discovery_options(loaded), self._watch.options
+        wanted, watched = to_discovery_options(loaded.configuration), self._watch.options
         self._watch.options = replace(wanted, namespaces=watched.namespaces, has_quotas=watched.has_quotas)
         if self._watch.options != wanted:
             log_event(
@@ -123,20 +120,6 @@ class _Seen:
 
     async def fetch_inventory(self) -> Inventory:
         return self._inventory
-
-
-def to_discovery_options(loaded: LoadedConfiguration) -> DiscoveryOptions:
-    """Return how the configuration wants the cluster to be looked at."""
-    discovery = loaded.configuration.discovery
-    return DiscoveryOptions(
-        namespaces=discovery.namespaces,
-        dialects=tuple(Dialect(dialect.value) for dialect in discovery.dialects),
-        has_quotas=discovery.limits.quotas,
-        has_nodes=discovery.limits.nodes,
-        unschedulable_after_s=discovery.unschedulable_after_s,
-        accelerators=tuple(loaded.configuration.accelerators),
-        page_units_per_replica=_PAGE_UNITS[loaded.configuration.publishing.unit],
-    )
 
 
 def _to_claims(loaded: LoadedConfiguration) -> tuple[WorkloadClaim, ...]:

@@ -10,7 +10,7 @@ from adapter.clock import Clock
 from adapter.cluster import Trouble
 from adapter.compose.cluster.api import ClusterApi
 from adapter.compose.cluster.identity import ReplicaIdentity, read_identity
-from adapter.compose.cluster.parts import ClusterParts, to_discovery_options
+from adapter.compose.cluster.parts import ClusterParts
 from adapter.compose.cluster.publisher import ClusterPublisher, to_actuation_options
 from adapter.config.load import ConfigurationWatcher
 from adapter.config.schema import KubernetesConfig
@@ -21,7 +21,7 @@ from adapter.external_metrics.security import ApiSecurity
 from adapter.kube.actuation import ActuationOptions, Actuator
 from adapter.kube.client import KubeClient, open_kube_client
 from adapter.kube.decisions import DecisionReader, DecisionWatch, DecisionWriter, Installation
-from adapter.kube.discovery import ClusterWatch
+from adapter.kube.discovery import ClusterWatch, to_discovery_options
 from adapter.kube.events import EventWriter
 from adapter.kube.lease import LeaderElector
 from adapter.kube.mapper import ResourceMapper
@@ -71,7 +71,9 @@ class ClusterWork:
         self._kubernetes = configuration.kubernetes
         self._namespaces = configuration.discovery.namespaces
         self._mapper = ResourceMapper(client)
-        self._watch = ClusterWatch(client, clock, to_discovery_options(watcher.current), mapper=self._mapper)
+        self._watch = ClusterWatch(
+            client, clock, to_discovery_options(watcher.current.configuration), mapper=self._mapper
+        )
         self._installation = Installation(identity.namespace, identity.installation)
         self._decisions = DecisionWatch(client, clock, self._installation, self._namespaces)
         self._reader = DecisionReader(self._decisions, clock, self._show)
@@ -213,7 +215,7 @@ async def open_cluster_parts(
     """
     kubernetes = watcher.current.configuration.kubernetes
     async with open_kube_client(watcher.current.resolve(kubernetes.kubeconfig)) as client:
-        watch = ClusterWatch(client, clock, to_discovery_options(watcher.current))
+        watch = ClusterWatch(client, clock, to_discovery_options(watcher.current.configuration))
         async with ClusterParts(watcher, watch, clock, telemetry, find_refused=_refuse_nothing) as parts:
             running = asyncio.create_task(watch.run())
             try:
