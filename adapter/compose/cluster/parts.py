@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from adapter.clock import Clock
-from adapter.cluster import ClusterView, Dialect, Trouble
+from adapter.cluster import ClusterView, Trouble
 from adapter.collector import Collector
 from adapter.compose.configuration_poll import ConfigurationPoll, blame_ca_file
 from adapter.compose.options import to_collector_options
