@@ -33,7 +33,8 @@ class News:
 
 def list_news(before: Json, after: Json) -> tuple[News, ...]:
     """Return what a change of the status from `before`, {} for none, to `after` is worth telling."""
-    found = [_tell_plan(before, after), _tell_override(before, after), *_tell_conditions(before, after)]
+    changes = (_tell_plan(before, after), _tell_bound(before, after), _tell_override(before, after))
+    found = [*changes, *_tell_conditions(before, after)]
     return tuple(news for news in found if news is not None)
 
 
@@ -50,6 +51,14 @@ def _tell_plan(before: Json, after: Json) -> News | None:
     if (after.get("override") or {}).get("mode") == OverrideMode.SHADOW:
         told = f"in shadow, nothing acts on it: {told}"
     return News(after["reason"]["code"], f"{told}: {after['modelReason']['message']}", "Decide")
+
+
+def _tell_bound(before: Json, after: Json) -> News | None:
+    """Return what a bound costs, when it begins to."""
+    codes = [(status.get("reason") or {}).get("code") for status in (before, after)]
+    if codes[1] != ReasonCode.BOUND_BINDS.value or codes[0] == codes[1]:
+        return None
+    return News(codes[1], after["reason"]["message"], "Decide")
 
 
 def _tell_override(before: Json, after: Json) -> News | None:

@@ -221,3 +221,33 @@ def test_of_several_variants_the_bound_of_the_idle_one_is_told() -> None:
     assert str(last.decision.variants[1].reason) == (
         "BoundBinds: 2 replicas: the lower bound of 2 keeps 1 that nothing needs, at 2 per hour"
     )
+
+
+# --- What an upper bound sends elsewhere ------------------------------------------------------------------------------
+def find_reasons(settings: Settings, replicas: float, start: dict[str, int]) -> dict[str, str]:
+    """Return why each variant has what it has, at a demand of so many replicas' worth that has lasted."""
+    story = Story(settings, lambda t: replicas * CAPACITY_PER_S, start)
+    story.run(900.0)
+    decision = story.passes[-1].decision
+    assert decision is not None
+    return {entry.key.variant: str(entry.reason) for entry in decision.variants}
+
+
+def test_an_upper_bound_that_sends_load_to_a_dearer_variant_tells_so() -> None:
+    bounded = make_settings(make_model(replace(CHEAP, max_replicas=2), DEAR))
+    reasons = find_reasons(bounded, 3.5, {"cheap": 2, "dear": 3})
+    assert reasons["cheap"] == (
+        "BoundBinds: 2 replicas, all that the upper bound of 2 allows; dear, which costs more, runs beside it"
+    )
+    assert reasons["dear"].startswith("Steady")
+
+
+def test_an_upper_bound_that_leaves_a_need_unmet_tells_so() -> None:
+    reasons = find_reasons(make_settings(make_model(replace(CHEAP, max_replicas=2))), 3.5, {"cheap": 2})
+    assert reasons["cheap"] == "BoundBinds: 2 replicas, all that the upper bound of 2 allows: the need is not met"
+
+
+def test_an_upper_bound_that_is_just_reached_is_no_news() -> None:
+    settings = make_settings(make_model(replace(CHEAP, max_replicas=2), replace(DEAR, min_replicas=1)))
+    reasons = find_reasons(settings, 2.4, {"cheap": 2, "dear": 1})
+    assert reasons["cheap"].startswith("Steady")

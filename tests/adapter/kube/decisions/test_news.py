@@ -42,6 +42,12 @@ def test_a_plan_that_changes_is_told_with_old_and_new_number() -> None:
     assert list_news(STATUS, after) == (News("ScaleToZero", "planned replicas 3 -> 0: need 7/s", "Decide"),)
 
 
+def test_a_bound_that_begins_to_cost_something_is_told_once() -> None:
+    bound = {**STATUS, "reason": {"code": "BoundBinds", "message": "3 replicas: the lower bound"}}
+    assert list_news(STATUS, bound) == (News("BoundBinds", "3 replicas: the lower bound", "Decide"),)
+    assert list_news(bound, bound) == list_news(bound, STATUS) == ()
+
+
 def test_a_plan_in_shadow_says_that_nothing_acts_on_it() -> None:
     override = {"mode": "shadow", "source": "annotation"}
     (news,) = list_news({**STATUS, "override": override}, {**STATUS, "override": override, "plannedReplicas": 5})
