@@ -12,7 +12,10 @@ from tests.control_plane.cluster import Cluster, open_cluster
 from tests.control_plane.control_plane import ControlPlane, ControlPlaneOptions, open_control_plane
 from tests.control_plane.kubernetes_version import read_wanted_version
 from tests.control_plane.unavailable import Unavailable
-from tests.deploy.conftest import helm as helm
+from tests.deploy import conftest as deploy
+
+
+helm = deploy.helm  # the same fixture
 
 
 @pytest.hookimpl(tryfirst=True)
