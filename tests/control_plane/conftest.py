@@ -14,7 +14,6 @@ from tests.control_plane.kubernetes_version import read_wanted_version
 from tests.control_plane.unavailable import Unavailable
 from tests.deploy import conftest as deploy
 
-
 helm = deploy.helm  # the same fixture
 
 
