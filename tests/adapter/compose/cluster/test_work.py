@@ -1,0 +1,170 @@
+"""Replicas of the adapter on an API in memory: one decides, all serve the same, and another goes on when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from adapter.compose.cluster import ClusterWork
+from adapter.compose.cluster.identity import ReplicaIdentity
+from adapter.config.load import ConfigurationWatcher
+from adapter.kube.resource import CONFIG_MAPS, DEPLOYMENTS, LEASES, VARIANT_DECISIONS
+from adapter.store import DecisionStore
+from adapter.telemetry import Telemetry
+from tests.builders.cluster_objects import make_workload
+from tests.builders.fake_kube_api import FakeKubeApi, open_fake_kube_api
+from tests.builders.quiet_clock import InlineExecutor, QuietClock
+
+CONFIG = """
+discovery: {kind: kubernetes}
+kubernetes: {namespace: autoscaler, installation: va}
+listen: {external_metrics: {enabled: false}}
+decision: {period: 15s, calm_window: 0}
+collection: {jitter: 0}
+accelerators: {L40S: {cost_per_hour: 0.79}}
+service_classes: {interactive: {itl: 50ms}}
+"""
+OURS = {"variant-autoscaler.io/model": "chat", "variant-autoscaler.io/accelerator": "L40S"}
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One replica at work."""
+
+    store: DecisionStore
+    work: ClusterWork
+    telemetry: Telemetry
+    task: asyncio.Task[None]
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        return {series.workload.name: series.replicas for series in self.store.get().series}
+
+    @property
+    def leads(self) -> bool:
+        return self.telemetry.registry.get_sample_value("variant_autoscaler_leader") == 1.0
+
+    async def end(self) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
+
+@pytest.fixture
+async def clock() -> QuietClock:
+    asyncio.get_running_loop().set_default_executor(InlineExecutor())
+    return QuietClock(speed=1.0)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[FakeKubeApi]:
+    async with open_fake_kube_api() as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_replica(api: FakeKubeApi, clock: QuietClock, folder: Path, name: str) -> AsyncIterator[Replica]:
+    config = folder / "config.yaml"
+    config.write_text(CONFIG, encoding="utf-8")
+    store, telemetry = DecisionStore(), Telemetry()
+    async with api.open_client() as client:
+        identity = ReplicaIdentity("autoscaler", "va", name)
+        work = ClusterWork(
+            ConfigurationWatcher(config), client, clock, identity=identity, store=store, telemetry=telemetry
+        )
+        replica = Replica(store, work, telemetry, asyncio.create_task(work.run()))
+        try:
+            yield replica
+        finally:
+            await replica.end()
+
+
+async def until(clock: QuietClock, is_so: Callable[[], object], within_s: float = 60.0) -> None:
+    end_s = clock.now_s() + within_s
+    while not is_so():
+        assert clock.now_s() < end_s, f"not within {within_s:g} s"
+        await clock.run_to(clock.now_s() + 0.5)
+
+
+def deploy(api: FakeKubeApi, replicas: int, override: str | None = None) -> None:
+    keys = {**OURS, **({} if override is None else {"variant-autoscaler.io/override": override})}
+    api.put(DEPLOYMENTS, make_workload("llama", namespace="prod", replicas=replicas, annotations=keys), "prod")
+
+
+async def test_every_replica_serves_what_the_one_that_leads_decided(
+    api: FakeKubeApi, clock: QuietClock, tmp_path: Path
+) -> None:
+    deploy(api, 2, "pin=5")
+    async with (
+        open_replica(api, clock, tmp_path, "one") as one,
+        open_replica(api, clock, tmp_path, "two") as two,
+    ):
+        await until(clock, lambda: one.numbers == two.numbers == {"llama": 5})
+        assert sorted([one.leads, two.leads]) == [False, True]
+        assert one.work.find_obstacle() is None
+        assert two.work.find_obstacle() is None
+        deploy(api, 5, "pin=3")
+        await until(clock, lambda: one.numbers == two.numbers == {"llama": 3})
+
+
+async def test_another_replica_goes_on_with_the_same_numbers_at_once(
+    api: FakeKubeApi, clock: QuietClock, tmp_path: Path
+) -> None:
+    deploy(api, 4)
+    async with (
+        open_replica(api, clock, tmp_path, "one") as one,
+        open_replica(api, clock, tmp_path, "two") as two,
+    ):
+        await until(clock, lambda: one.numbers == two.numbers == {"llama": 4})
+        first, second = (one, two) if one.leads else (two, one)
+        seen: list[dict[str, int]] = []
+        await first.end()
+        for _ in range(100):
+            seen.append(second.numbers)
+            await clock.run_to(clock.now_s() + 0.5)
+        assert second.leads
+        assert {frozenset(numbers.items()) for numbers in [*seen, second.numbers]} == {frozenset({("llama", 4)})}
+    assert api.get(LEASES, "autoscaler", "va")["spec"]["holderIdentity"] == ""
+
+
+async def test_what_is_remembered_outlives_every_process(api: FakeKubeApi, clock: QuietClock, tmp_path: Path) -> None:
+    deploy(api, 4, "pin=6")
+    async with open_replica(api, clock, tmp_path, "one") as one:
+        await until(clock, lambda: one.numbers == {"llama": 6})
+    assert any("state" in item["metadata"]["name"] for item in api.list(CONFIG_MAPS, "autoscaler"))
+    deploy(api, 4, "pause")  # nobody asked for 6 yet, but 6 was told
+    async with open_replica(api, clock, tmp_path, "two") as two:
+        await until(clock, lambda: two.leads and two.store.get().models)
+        await clock.run_to(clock.now_s() + 30.0)
+        assert two.numbers == {"llama": 6}
+
+
+async def test_a_standby_is_not_ready_before_it_knows_what_was_told(
+    api: FakeKubeApi, clock: QuietClock, tmp_path: Path
+) -> None:
+    api.deny("list", VARIANT_DECISIONS.plural)
+    async with open_replica(api, clock, tmp_path, "one") as one:
+        await clock.run_to(clock.now_s() + 20.0)
+        assert "variantdecisions" in (one.work.find_obstacle() or "")
+        assert one.numbers == {}
+        api.heal()
+        deploy(api, 1)
+        await until(clock, lambda: one.work.find_obstacle() is None and one.numbers == {"llama": 1}, within_s=120.0)
+
+
+async def test_a_workload_that_waits_for_its_first_decision_is_known_as_such(
+    api: FakeKubeApi, clock: QuietClock, tmp_path: Path
+) -> None:
+    deploy(api, 1, "pin=1")
+    async with open_replica(api, clock, tmp_path, "one") as one:
+        await until(clock, lambda: one.numbers == {"llama": 1})
+        api.deny("create", VARIANT_DECISIONS.plural)
+        other = make_workload("other", namespace="prod", replicas=1, annotations=OURS)
+        api.put(DEPLOYMENTS, other, "prod")
+        deploy(api, 1, "pin=2")
+        await until(clock, lambda: one.numbers == {"llama": 2})
+        await until(clock, lambda: [ref.name for ref in one.store.get().undecided] == ["other"])
