@@ -59,5 +59,12 @@ def render_status(code: HTTPStatus, message: str, headers: Mapping[str, str] | N
 
 
 def render_error(error: StatusError) -> web.Response:
-    """Return the response for `error`."""
-    return render_status(error.code, str(error), error.headers)
+    """Return the response for `error`.
+
+    After a 401 the connection ends. What its other end can prove was settled when it began, be it before we knew whom
+    to believe: an API server that goes on with it would be refused for as long as it lasts.
+    """
+    response = render_status(error.code, str(error), error.headers)
+    if error.code is HTTPStatus.UNAUTHORIZED:
+        response.force_close()
+    return response

@@ -107,14 +107,15 @@ class SecuredApi:
 
 
 @asynccontextmanager
-async def open_secured_api(reviewer: Reviewer | None) -> AsyncIterator[SecuredApi]:
-    """Yield the API, its settings read and its certificate loaded; its clock stands at the present."""
+async def open_secured_api(reviewer: Reviewer | None, *, knows_proxies: bool = True) -> AsyncIterator[SecuredApi]:
+    """Yield the API, its settings read unless told otherwise, its certificate loaded, its clock at the present."""
     authorities, clock = ClusterAuthorities(), ManualClock(time.time())
     source = SwitchedCertificate(authorities.serving.issue_server(NAME))
     store = make_store(make_model_decision(make_variant_decision("llama", 4), decided_at_s=clock.time_s - 5.0))
     security = ApiSecurity(source, clock, NAME, reviewer)
     await security.certificate.refresh()
-    security.use_proxy_settings(authorities.to_settings())
+    if knows_proxies:
+        security.use_proxy_settings(authorities.to_settings())
     app = build_external_metrics_app(store, clock, 600.0, middlewares=security.middlewares, checks=security.checks)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
     await runner.setup()

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from adapter.kube.reviews import KubeReviewer
 from tests.builders.authorities import CLIENT, SERVER, Authority, make_client_context
 from tests.builders.review_tables import ReviewTables
 from tests.builders.secured_api import DISCOVERY_ACCEPT, METRIC, NAME, VERSION, SecuredApi, open_secured_api
@@ -95,6 +96,24 @@ async def test_an_identity_is_said_to_be_anonymous_without_becoming_authenticate
 ) -> None:
     status, _, _ = await secured.ask_as_proxy(METRIC, "system:anonymous", ["system:unauthenticated"])
     assert (status, reviews.asked[0]["groups"]) == (401, ["system:unauthenticated"])
+
+
+async def test_a_connection_older_than_the_settings_is_not_gone_on_with(
+    reviews: ReviewTables, reviewer: KubeReviewer
+) -> None:
+    reviews.is_allowed = allow(user="alice")
+    async with open_secured_api(reviewer, knows_proxies=False) as api, aiohttp.ClientSession() as session:
+        tls = make_client_context(api.authorities.serving.pem, api.authorities.aggregator)
+
+        async def ask() -> int:
+            headers, url = {"X-Remote-User": "alice"}, f"https://127.0.0.1:{api.port}{METRIC}"
+            async with session.get(url, headers=headers, ssl=tls, server_hostname=NAME) as answer:
+                await answer.read()
+                return answer.status
+
+        assert await ask() == 401
+        api.security.use_proxy_settings(api.authorities.to_settings())
+        assert [await ask(), await ask()] == [200, 200]
 
 
 @pytest.mark.parametrize("allowed, status", [(["other"], 401), ([], 200), (["other", "front-proxy-client"], 200)])
