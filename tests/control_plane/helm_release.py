@@ -39,9 +39,10 @@ class HelmRelease:
         """Install the chart, and return what Helm shows."""
         return await self._run("install", self.name, str(CHART), "--values", "-", values=values)
 
-    async def upgrade(self, values: Mapping[str, Any]) -> str:
+    async def upgrade(self, values: Mapping[str, Any], *flags: str) -> str:
         """Upgrade to `values`, all of them given anew, and return what Helm shows."""
-        return await self._run("upgrade", self.name, str(CHART), "--reset-values", "--values", "-", values=values)
+        arguments = ("upgrade", self.name, str(CHART), "--reset-values", "--values", "-", *flags)
+        return await self._run(*arguments, values=values)
 
     async def uninstall(self) -> str:
         """Take the release away, and return what Helm shows."""

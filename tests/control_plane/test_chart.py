@@ -27,6 +27,7 @@ from tests.deploy.value_sets import VALUE_SETS
 
 WITHOUT_DEFINITION = {"Issuer", "Certificate", "ServiceMonitor"}
 """Kinds that other products define."""
+SECRET = f"{NAME}-tls"
 SLOWER = {"config": {"decision": {"period": "2s", "stale_after": "6s", "calm_window": 0}}}
 
 
@@ -40,8 +41,8 @@ class Installed:
     process: ServerProcess
     rendered: Rendered
 
-    async def upgrade(self, more: Mapping[str, Any]) -> None:
-        await self.release.upgrade(merge(self.values, more))
+    async def upgrade(self, more: Mapping[str, Any], *flags: str) -> None:
+        await self.release.upgrade(merge(self.values, more), *flags)
 
     async def get_registration(self) -> Json:
         return await self.cluster.client.get(API_SERVICES, None, API_SERVICE)
@@ -92,7 +93,7 @@ async def _lead_to_loopback(cluster: Cluster, home: str) -> None:
 
 async def _mount_certificate(cluster: Cluster, home: str, folder: Path, certificate: Json) -> None:
     """Write the files of the Secret where a pod would see them, and name these places."""
-    data = (await cluster.client.get(SECRETS, home, f"{NAME}-certificate"))["data"]
+    data = (await cluster.client.get(SECRETS, home, SECRET))["data"]
     for key, name in (("cert_file", "tls.crt"), ("key_file", "tls.key")):
         path = folder / f"{home}-{name}"
         path.write_bytes(base64.b64decode(data[name]))
@@ -143,14 +144,33 @@ async def test_the_certificate_of_the_chart_is_served_and_kept_by_an_upgrade(
     async with open_installed(cluster, helm, tmp_path, VALUE_SETS["certificate of the chart"]) as installed:
         installed.process.start()
         before = await installed.wait_available()
-        home, secret = installed.release.namespace, f"{NAME}-certificate"
-        made = (await cluster.client.get(SECRETS, home, secret))["data"]
+        home = installed.release.namespace
+        made = (await cluster.client.get(SECRETS, home, SECRET))["data"]
         assert before["spec"]["caBundle"] == made["ca.crt"]
         await installed.upgrade(SLOWER)
-        assert (await cluster.client.get(SECRETS, home, secret))["data"] == made
+        assert (await cluster.client.get(SECRETS, home, SECRET))["data"] == made
         after = await installed.get_registration()
         assert after["spec"] == before["spec"]
         assert _get_available(after) == _get_available(before)
+
+
+async def test_the_authority_can_pass_from_the_program_to_the_chart_and_back(
+    cluster: Cluster, helm: Helm, tmp_path: Path
+) -> None:
+    async with open_installed(cluster, helm, tmp_path) as installed:
+        installed.process.start()
+        own = (await installed.wait_available())["spec"]["caBundle"]
+        installed.process.kill()
+        of_chart = VALUE_SETS["certificate of the chart"]
+        with pytest.raises(ChartRefused, match="conflict"):
+            await installed.upgrade(of_chart)
+        await installed.upgrade(of_chart, "--force-conflicts")
+        made = (await cluster.client.get(SECRETS, installed.release.namespace, SECRET))["data"]
+        assert (await installed.get_registration())["spec"]["caBundle"] == made["ca.crt"] != own
+        await installed.upgrade({})
+        assert "caBundle" not in (await installed.get_registration())["spec"]
+        installed.process.start()
+        assert (await installed.wait_available())["spec"]["caBundle"] == own
 
 
 async def test_an_uninstall_leaves_no_dead_api_and_keeps_the_decisions(

@@ -49,7 +49,8 @@ name: {{ include "variant-autoscaler.serviceAccount" . }}
 namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{/* The Secret with the serving certificate. */}}
+{{/* The Secret with the serving certificate. That of the program has a name of its own, so that kinds can be changed. */}}
 {{- define "variant-autoscaler.certificateSecret" -}}
-{{- printf "%s-certificate" (include "variant-autoscaler.name" .) -}}
+{{- $suffix := ternary "certificate" "tls" (eq .Values.certificates.kind "selfSigned") -}}
+{{- printf "%s-%s" (include "variant-autoscaler.name" .) $suffix -}}
 {{- end }}
