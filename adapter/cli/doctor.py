@@ -5,24 +5,32 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from adapter.clock import ScaledClock
 from adapter.doctor import Finding, Verdict, examine, open_look
+from adapter.errors import AdapterError
+from adapter.telemetry import configure_logging
 
 _DESCRIPTION = """\
 Looks at a cluster with your own rights and says of each point, from the API server to the pods' pages, whether it is
-ok, wrong, or cannot be told, with the remedy. It changes nothing. Exit code: 0 nothing wrong, 1 something is."""
+ok, wrong, or cannot be told, with the remedy. It changes nothing: it reads, and asks the API server who may do what.
+docs/doctor.md lists the points and the rights it needs; docs/runbook.md goes on from there."""
 
 _EPILOG = """\
 examples:
   variant-autoscaler doctor                                # the cluster of your present kubectl context
   variant-autoscaler doctor --context staging --wrong-only
-  variant-autoscaler doctor --json | jq '.[] | select(.verdict == "wrong")'"""
+  variant-autoscaler doctor --namespaces chat code         # where you may not look everywhere
+  variant-autoscaler doctor --service autoscaler/variant-autoscaler --json | jq '.[] | select(.verdict == "wrong")'
+
+exit codes: 0 nothing is wrong, 1 something is, 2 bad arguments, 3 the cluster could not be examined"""
 
 _MARKS = {Verdict.OK: "ok   ", Verdict.WRONG: "WRONG", Verdict.CANNOT_TELL: "?    "}
+_NOTHING_SEEN = 3
 
 
 def add_parser(commands: Any) -> None:
@@ -40,31 +48,39 @@ def add_parser(commands: Any) -> None:
         "--service",
         type=parse_service,
         metavar="NAMESPACE/NAME",
-        help="our Service (default: found by its labels)",
+        help="the adapter's Service (default: found by its labels)",
     )
     parser.add_argument(
-        "--namespaces", nargs="+", default=(), metavar="NAME", help="look at workloads here only (default: everywhere)"
+        "--namespaces", nargs="+", default=(), metavar="NAME", help="of workloads (default: where the adapter looks)"
     )
-    parser.add_argument("--wrong-only", action="store_true", help="leave out what is ok")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--wrong-only", action="store_true", help="show nothing but what is wrong")
+    parser.add_argument("--json", action="store_true", help="print the findings as a JSON array")
     parser.set_defaults(command=run, config=None)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Examine the cluster and print what was found."""
-    findings = asyncio.run(_examine(options))
-    shown = [finding for finding in findings if not (options.wrong_only and finding.verdict is Verdict.OK)]
+    """Examine the cluster and print what was found; return the exit code."""
+    configure_logging("critical")  # what goes wrong is among the findings
+    try:
+        findings = asyncio.run(_examine(options))
+    except AdapterError as failure:
+        print(f"variant-autoscaler doctor: {failure}", file=sys.stderr)
+        return _NOTHING_SEEN
+    shown = [finding for finding in findings if finding.verdict is Verdict.WRONG or not options.wrong_only]
     if options.json:
         print(json.dumps([asdict(finding) for finding in shown], indent=2))
     else:
-        print(*(_render(finding) for finding in shown), _summarize(findings), sep="\n")
-    return int(any(finding.verdict is Verdict.WRONG for finding in findings))
+        print(*(render(finding) for finding in shown), _summarize(findings), sep="\n")
+    verdicts = {finding.verdict for finding in findings}
+    if verdicts == {Verdict.CANNOT_TELL}:
+        print("variant-autoscaler doctor: you may see nothing of this cluster", file=sys.stderr)
+        return _NOTHING_SEEN
+    return int(Verdict.WRONG in verdicts)
 
 
 async def _examine(options: argparse.Namespace) -> list[Finding]:
-    clock = ScaledClock.starting_now()
     async with open_look(
-        clock,
+        ScaledClock.starting_now(),
         kubeconfig=options.kubeconfig,
         context=options.context,
         service=options.service,
@@ -73,11 +89,13 @@ async def _examine(options: argparse.Namespace) -> list[Finding]:
         return await examine(look)
 
 
-def _render(finding: Finding) -> str:
+def render(finding: Finding) -> str:
+    """Return a finding as people read it: one line, and the remedy below it."""
     about = f" [{finding.about}]" if finding.about else ""
-    lines = [f"{_MARKS[finding.verdict]} {finding.check}{about}: {finding.message}"]
+    code = f"{finding.code}: " if finding.code else ""
+    lines = [f"{_MARKS[finding.verdict]} {finding.check}{about}: {code}{finding.message}"]
     if finding.remedy and finding.verdict is not Verdict.OK:
-        lines += [f"      {line}" for line in finding.remedy.splitlines()]
+        lines += [f"      {line}".rstrip() for line in finding.remedy.splitlines()]
     return "\n".join(lines)
 
 

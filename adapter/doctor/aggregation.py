@@ -1,164 +1,162 @@
-"""Checks of the way from the API server to the adapter: APIService, endpoints, rights to review."""
+"""Points on the way from the API server to the adapter: APIService, endpoints, namespaces that wait for us."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from dataclasses import dataclass
-
-from adapter.doctor.finding import Finding, cannot_tell, ok, wrong
-from adapter.doctor.look import Installation, Look
-from adapter.errors import AdapterError, Denied, NotFound
+from adapter.doctor.asking import attempt, list_items, tell_failure
+from adapter.doctor.finding import Check, Finding, cannot_tell, ok, wrong
+from adapter.doctor.installation import Installation, to_text
+from adapter.doctor.look import Look
+from adapter.errors import AdapterError, NotFound
+from adapter.kube.api_service import NAME as API_SERVICE
 from adapter.kube.client import Json
-from adapter.kube.resource import API_SERVICES, ENDPOINT_SLICES, SERVICES, SUBJECT_ACCESS_REVIEWS
+from adapter.kube.discovery.objects import find_condition, get_map, get_name, list_maps
+from adapter.kube.resource import ENDPOINT_SLICES, NAMESPACES, PODS
 
-API_SERVICE = "v1beta1.external.metrics.k8s.io"
+_GROUP = "external.metrics.k8s.io"
+_DELETE = f"kubectl delete apiservice {API_SERVICE}"
+
+# What the API server says of the way to the adapter -> what to do about it.
+_REMEDIES = {
+    "x509": "the certificate is not believed: see the points on the certificate, and docs/runbook.md",
+    "MissingEndpoints": "no replica is ready: see the point on endpoints",
+    "EndpointsNotFound": "the Service selects no pod: kubectl -n {namespace} get service {service} -o wide; "
+    "kubectl -n {namespace} get pods --show-labels",
+    "ServicePortError": "the Service has no such port: helm upgrade",
+    "ServiceNotFound": f"the Service is gone: helm upgrade, or, if the adapter was uninstalled: {_DELETE}",
+    "refused": "nobody listens: {logs}",
+    "timeout": "the API server cannot reach the pods: open listen.externalMetricsPort to it (docs/security.md)",
+    "Timeout": "the API server cannot reach the pods: open listen.externalMetricsPort to it (docs/security.md)",
+    "deadline": "the API server cannot reach the pods: open listen.externalMetricsPort to it (docs/security.md)",
+    "no route": "the API server cannot reach the pods: open listen.externalMetricsPort to it (docs/security.md)",
+}
+
+# Why a container does not run -> what to do about it.
+_POD_REMEDIES = {
+    "ErrImagePull": "build the image and push or load it: make image IMAGE=REGISTRY/variant-autoscaler",
+    "ImagePullBackOff": "build the image and push or load it: make image IMAGE=REGISTRY/variant-autoscaler",
+    "CrashLoopBackOff": "kubectl -n {namespace} logs {runner} --previous --tail=30",
+    "CreateContainerConfigError": "kubectl -n {namespace} describe pods -l {selector}",
+}
 
 
 async def check_api_service(look: Look) -> list[Finding]:
-    """Judge who serves the external metrics API, whether the API server reaches it, and whether it trusts it."""
-    check = "APIService"
-    try:
-        service = await look.client.get(API_SERVICES, None, API_SERVICE)
-    except NotFound:
-        remedy = "install the chart with apiService.create=true, or let KEDA or prometheus-adapter read our page"
-        return [wrong(check, API_SERVICE, "nobody serves the external metrics API of this cluster", remedy)]
-    except AdapterError as failure:
-        return [cannot_tell(check, API_SERVICE, str(failure))]
-    return [_judge_owner(service, look.installation), _judge_availability(service), _judge_ca(service)]
+    """Judge who serves the external metrics API, and whether the API server reaches it."""
+    found = look.api_service
+    if isinstance(found, NotFound):
+        if not look.configured.serves_api:
+            return [ok(Check.API_OWNER, API_SERVICE, "nobody serves it, and we are not to: others read our pages")]
+        remedy = "helm upgrade --set apiService.create=true, or let KEDA or prometheus-adapter read our pages"
+        if look.configured.configuration.kubernetes.api_service.manage and not isinstance(look.installation, str):
+            remedy = f"the replica that decides makes it, and says why it cannot: {look.installation.logs}\n{remedy}"
+        return [wrong(Check.API_OWNER, API_SERVICE, "nobody serves the external metrics API of this cluster", remedy)]
+    if isinstance(found, AdapterError):
+        return [tell_failure(Check.API_OWNER, API_SERVICE, found, right=f"get apiservices {API_SERVICE}")]
+    owner = _judge_owner(look)
+    is_others = not look.configured.serves_api or owner.verdict != "ok"
+    return [owner] if is_others else [owner, _judge_condition(look, found)]
 
 
-def _judge_owner(service: Json, installation: Installation | None) -> Finding:
-    check = "APIService owner"
-    reference = (service.get("spec") or {}).get("service") or {}
-    owner = f"{reference.get('namespace')}/{reference.get('name')}"
-    if installation is None:
-        return cannot_tell(check, API_SERVICE, f"it points to Service {owner}; which one is ours is not known")
-    ours = f"{installation.namespace}/{installation.service}"
+def _judge_owner(look: Look) -> Finding:
+    check, owner = Check.API_OWNER, look.api_owner or "no Service, the API server itself"
+    if isinstance(look.installation, str):
+        return cannot_tell(check, API_SERVICE, f"it leads to {owner}; which Service is ours is not known")
+    ours = look.installation.owner
+    if not look.configured.serves_api:
+        if owner != ours:
+            return ok(check, API_SERVICE, f"it leads to {owner}, which reads our pages: we are told not to serve it")
+        message = f"it leads to our Service {ours}, which is told not to serve it (listen.external_metrics.enabled)"
+        return wrong(check, API_SERVICE, message, f"helm upgrade --set apiService.create=true, or: {_DELETE}")
     if owner == ours:
-        return ok(check, API_SERVICE, f"it points to our Service {ours}")
+        return ok(check, API_SERVICE, f"it leads to our Service {ours}")
+    message = f"it leads to {owner}, not to our Service {ours}; a cluster has one owner of this API"
     remedy = (
-        f"a cluster has one owner of this API: keep {owner} and let it read our page, with apiService.create=false "
-        f"(docs/hpa.md), or remove the other product and run helm upgrade"
+        f"either keep {owner} and let it read our pages: helm upgrade --set apiService.create=false (docs/hpa.md)\n"
+        f"or uninstall that product, then: {_DELETE}; helm upgrade"
     )
-    return wrong(check, API_SERVICE, f"it points to Service {owner}, not to ours ({ours})", remedy)
+    return wrong(check, API_SERVICE, message, remedy)
 
 
-def _judge_availability(service: Json) -> Finding:
-    check = "APIService condition"
-    conditions = (service.get("status") or {}).get("conditions") or []
-    available = next((entry for entry in conditions if entry.get("type") == "Available"), None)
-    if available is None:
+def _judge_condition(look: Look, api_service: Json) -> Finding:
+    check, condition = Check.API_CONDITION, find_condition(api_service, "Available") or {}
+    if look.is_api_available is None:
         return cannot_tell(check, API_SERVICE, "the API server has not looked yet")
-    if available.get("status") == "True":
+    if look.is_api_available:
         return ok(check, API_SERVICE, "Available")
-    message = f"{available.get('reason', '')}: {available.get('message', '')}"
-    return wrong(check, API_SERVICE, message, _find_remedy(message))
-
-
-def _find_remedy(message: str) -> str:
-    """Return what to do about what the API server says of the way to the adapter."""
-    remedies = {
-        "x509": "the certificate does not fit: see the points on the certificate below, and docs/runbook.md",
-        "MissingEndpoints": "no replica is ready: kubectl describe the adapter's pods",
-        "EndpointsNotFound": "the Service selects no pod: compare its selector with the pods' labels",
-        "ServicePortError": "the Service has no such port: run helm upgrade",
-        "ServiceNotFound": "the Service is gone: run helm upgrade, or delete the APIService if we were uninstalled",
-        "timeout": "the API server cannot reach the pod: open its port to the control plane (docs/security.md)",
-        "deadline": "the API server cannot reach the pod: open its port to the control plane (docs/security.md)",
-        "refused": "nobody listens: kubectl logs the adapter's pods",
-    }
-    return next((remedy for word, remedy in remedies.items() if word in message), "see docs/runbook.md")
-
-
-def _judge_ca(service: Json) -> Finding:
-    check = "certificate authority"
-    spec = service.get("spec") or {}
-    if spec.get("insecureSkipTLSVerify"):
-        remedy = "set apiService.insecureSkipTLSVerify to false and name a CA: else anyone between can read and forge"
-        return wrong(check, API_SERVICE, "the API server does not verify who answers", remedy)
-    try:
-        bundle = base64.b64decode(spec.get("caBundle") or "", validate=True)
-    except (binascii.Error, ValueError):
-        bundle = b""
-    if not bundle:
-        remedy = "self-signed: the leader writes it, see its log; cert-manager: is ca-injector running?"
-        return wrong(check, API_SERVICE, "it names no CA (caBundle is empty)", remedy)
-    return ok(check, API_SERVICE, "caBundle is set")
+    message = f"not Available: {condition.get('reason', '')}: {condition.get('message', '')}"
+    remedy = next((remedy for word, remedy in _REMEDIES.items() if word in message), "docs/runbook.md")
+    place = look.installation
+    if not isinstance(place, str):
+        remedy = remedy.format(namespace=place.namespace, service=place.service, logs=place.logs)
+    return wrong(check, API_SERVICE, message, remedy)
 
 
 async def check_endpoints(look: Look) -> list[Finding]:
-    """Judge whether anybody ready stands behind the Service."""
-    check = "endpoints"
-    if look.installation is None:
-        return [cannot_tell(check, "", "which Service is ours is not known")]
-    about = f"Service {look.installation.namespace}/{look.installation.service}"
-    query = {"labelSelector": f"kubernetes.io/service-name={look.installation.service}"}
-    try:
-        service = await look.client.get(SERVICES, look.installation.namespace, look.installation.service)
-        spec = service.get("spec") or {}
-        if spec.get("type") == "ExternalName":
-            return [ok(check, about, f"it leads to {spec.get('externalName')}, which no endpoints tell")]
-        slices = (await look.client.list(ENDPOINT_SLICES, look.installation.namespace, query=query)).get("items") or []
-    except AdapterError as failure:
-        return [cannot_tell(check, about, str(failure))]
-    endpoints = [endpoint for entry in slices for endpoint in entry.get("endpoints") or []]
-    ready = [entry for entry in endpoints if (entry.get("conditions") or {}).get("ready") is not False]
+    """Judge whether anybody ready stands behind the Service, and if not, why."""
+    place = look.installation
+    if isinstance(place, str):
+        return [cannot_tell(Check.ENDPOINTS, "", "which Service is ours is not known")]
+    about = f"Service {place.owner}"
+    if place.spec.get("type") == "ExternalName":
+        return [ok(Check.ENDPOINTS, about, f"it leads to {place.spec.get('externalName')}, which no endpoints tell")]
+    query = {"labelSelector": f"kubernetes.io/service-name={place.service}"}
+    slices = await attempt(list_items(look.client, ENDPOINT_SLICES, place.namespace, query))
+    if isinstance(slices, AdapterError):
+        right = f"list endpointslices.discovery.k8s.io -n {place.namespace}"
+        return [tell_failure(Check.ENDPOINTS, about, slices, right=right)]
+    endpoints = [endpoint for entry in slices for endpoint in list_maps(entry, "endpoints")]
+    ready = [endpoint for endpoint in endpoints if get_map(endpoint, "conditions").get("ready") is not False]
     if ready:
-        return [ok(check, about, f"{len(ready)} of {len(endpoints)} ready")]
-    remedy = f"kubectl -n {look.installation.namespace} get pods; kubectl describe the ones that are not ready"
-    return [wrong(check, about, f"{len(endpoints)} endpoints, none ready", remedy)]
+        return [ok(Check.ENDPOINTS, about, f"{len(ready)} of {len(endpoints)} ready")]
+    return [await _explain_absence(look, place, about)]
 
 
-async def check_review_rights(look: Look) -> list[Finding]:
-    """Judge whether the adapter may ask the API server who a caller is and what it may do."""
-    check = "review rights"
-    if look.installation is None or not look.installation.user:
-        return [cannot_tell(check, "", "the adapter's service account is not known")]
-    user = look.installation.user
-    wanted = {
-        "create TokenReviews": {"group": "authentication.k8s.io", "resource": "tokenreviews", "verb": "create"},
-        "create SubjectAccessReviews": {
-            "group": "authorization.k8s.io",
-            "resource": "subjectaccessreviews",
-            "verb": "create",
-        },
-        "read the front proxy's settings": {
-            "resource": "configmaps",
-            "name": "extension-apiserver-authentication",
-            "namespace": "kube-system",
-            "verb": "get",
-        },
-    }
-    remedy = (
-        "bind the ClusterRole system:auth-delegator to it, and in kube-system the Role "
-        "extension-apiserver-authentication-reader: the chart does with rbac.create=true"
+async def _explain_absence(look: Look, place: Installation, about: str) -> Finding:
+    """Return that nobody is ready, with what the pods say of it."""
+    selector = to_text(place.get_selector().items())
+    pods = await attempt(list_items(look.client, PODS, place.namespace, {"labelSelector": selector}))
+    if isinstance(pods, AdapterError):
+        remedy = f"kubectl -n {place.namespace} get pods -l {selector}"
+        return wrong(Check.ENDPOINTS, about, "no replica of the adapter is ready", remedy)
+    if not pods:
+        remedy = f"kubectl -n {place.namespace} get {place.runner}; is it scaled to 0, or are its pods refused?"
+        return wrong(Check.ENDPOINTS, about, f"no pod has the labels {selector}", remedy)
+    reasons = [_explain_pod(pod) for pod in pods]
+    told = ", ".join(f"{get_name(pod)}: {reason}" for pod, reason in zip(pods, reasons, strict=True))
+    remedy = next((text for reason, text in _POD_REMEDIES.items() if reason in reasons), place.logs)
+    remedy = remedy.format(namespace=place.namespace, runner=place.runner, selector=selector)
+    return wrong(Check.ENDPOINTS, about, f"no replica of the adapter is ready: {told}", remedy)
+
+
+def _explain_pod(pod: Json) -> str:
+    """Return why a pod is not ready."""
+    for status in list_maps(pod, "status", "containerStatuses"):
+        waiting = get_map(status, "state", "waiting").get("reason")
+        if waiting:
+            return str(waiting)
+    ready, phase = find_condition(pod, "Ready") or {}, get_map(pod, "status").get("phase", "Unknown")
+    return str(ready.get("message") or ready.get("reason") or phase)
+
+
+async def check_namespaces(look: Look) -> list[Finding]:
+    """Judge whether namespaces cannot finish being deleted because nobody answers for our API."""
+    check = Check.NAMESPACES
+    namespaces = await attempt(list_items(look.client, NAMESPACES))
+    if isinstance(namespaces, AdapterError):
+        return [tell_failure(check, "", namespaces, right="list namespaces")]
+    waiting = [(get_name(item), message) for item in namespaces if (message := _find_discovery_failure(item))]
+    if not waiting:
+        return [ok(check, "", "none waits for the external metrics API")]
+    remedy = "bring the adapter back, and it finishes by itself within a minute; " + (
+        f"if the adapter was uninstalled: {_DELETE}"
+        if not look.is_api_available
+        else "the API answers again: nothing else is to be done"
     )
-    return [await check_right(look, check, Right(user, can, attributes), remedy) for can, attributes in wanted.items()]
+    return [wrong(check, f"Namespace {name}", f"it cannot finish: {message}", remedy) for name, message in waiting]
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
-    """What the service account `user` should be allowed to do: in words, and as the API server is asked."""
-
-    user: str
-    can: str
-    attributes: dict[str, str]
-
-
-async def check_right(look: Look, check: str, right: Right, remedy: str) -> Finding:
-    """Judge whether a service account has a right."""
-    user, can = right.user, right.can
-    namespace = user.split(":")[2]
-    groups = ["system:authenticated", "system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
-    spec = {"user": user, "groups": groups, "resourceAttributes": right.attributes}
-    body = {"apiVersion": SUBJECT_ACCESS_REVIEWS.api_version, "kind": SUBJECT_ACCESS_REVIEWS.kind, "spec": spec}
-    try:
-        answer = await look.client.create(SUBJECT_ACCESS_REVIEWS, None, body)
-    except Denied:
-        return cannot_tell(check, user, f"may it {can}? You may not ask", "needs create on subjectaccessreviews")
-    except AdapterError as failure:
-        return cannot_tell(check, user, f"may it {can}? {failure}")
-    if (answer.get("status") or {}).get("allowed"):
-        return ok(check, user, f"may {can}")
-    return wrong(check, user, f"may not {can}", remedy)
+def _find_discovery_failure(namespace: Json) -> str:
+    """Return what the namespace controller says, "" unless it waits for our group."""
+    condition = find_condition(namespace, "NamespaceDeletionDiscoveryFailure") or {}
+    message = str(condition.get("message", ""))
+    is_waiting = get_map(namespace, "status").get("phase") == "Terminating" and condition.get("status") == "True"
+    return message if is_waiting and _GROUP in message else ""

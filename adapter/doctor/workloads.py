@@ -1,79 +1,123 @@
-"""Checks of the workloads themselves, out of what was read of them. No I/O."""
+"""Points on the workloads themselves, out of what was read of them."""
 
 from __future__ import annotations
 
-from adapter.cluster import ClusterView, VariantFacts
-from adapter.doctor.finding import Finding, cannot_tell, ok, wrong
-from adapter.doctor.look import name
+from adapter.cluster import Trouble, VariantFacts
+from adapter.doctor.asking import attempt
+from adapter.doctor.claims import list_troubles
+from adapter.doctor.finding import Check, Finding, cannot_tell, ok, wrong
+from adapter.doctor.look import Look
+from adapter.doctor.naming import kubectl, name
+from adapter.errors import AdapterError
+from adapter.kube.discovery.field_owner import KUBECTL_APPLY
+from adapter.kube.discovery.serving import find_container_name
+from adapter.kube.mapper import ResourceMapper
+from optimizer.domain import ReasonCode
 
-_PRE_STOP = """\
-spec:
-  template:
-    spec:
-      containers:
-      - name: …
-        lifecycle: {preStop: {sleep: {seconds: 10}}}"""
+_SLEEP_ACTION_MINOR = 30
+"""Kubernetes 1.30 knows the action sleep without a feature gate."""
 
-
-def check_workloads(view: ClusterView) -> list[Finding]:
-    """Return what is to be said of every workload that labels claim, and of every trouble with one."""
-    if not view.variants:
-        remedy = (
-            "kubectl annotate deployment NAME variant-autoscaler.io/model=MODEL variant-autoscaler.io/accelerator=H100"
-        )
-        return [wrong("variants", "", "no workload carries a label or annotation that names its model", remedy)]
-    findings = []
-    for facts in view.variants:
-        findings += [_check_accelerator(facts), _check_pre_stop(facts), _check_owner_of_replicas(facts)]
-    troubles = [
-        wrong(trouble.reason.code.value, name(trouble.workload), trouble.reason.message, trouble.remedy)
-        for trouble in view.troubles
-    ]
-    return [*findings, *troubles]
+_SPLIT = frozenset({"LeaderWorkerSet"})
 
 
-def _check_accelerator(facts: VariantFacts) -> Finding:
-    check, about = "accelerator type", name(facts.workload)
-    if facts.accelerator:
-        devices = f" × {facts.accelerators_per_replica}" if facts.accelerators_per_replica else ""
-        return ok(check, about, f"{facts.accelerator}{devices}")
-    remedy = (
-        f"kubectl -n {facts.workload.namespace} annotate {facts.workload.kind.lower()} {facts.workload.name} "
-        "variant-autoscaler.io/accelerator=H100"
-    )
-    return wrong(
-        check, about, "no label, node selector or node tells the accelerator, so nothing tells its price", remedy
-    )
+async def check_workloads(look: Look) -> list[Finding]:
+    """Return what is to be said of every workload that is claimed, and of every trouble with one."""
+    findings, explained = [], list[Trouble]()
+    for facts in look.view.variants:
+        gap = _find_gap(look, facts)
+        if gap is not None:
+            explained.append(gap)
+        findings += [_judge_accelerator(look, facts, gap), await _judge_pre_stop(look, facts)]
+        findings.append(_judge_replicas_owner(facts))
+    for trouble in list_troubles(look):
+        if trouble not in explained and trouble.reason.code is not ReasonCode.CONFLICTING_CLAIM:
+            code = trouble.reason.code.value
+            remedy = trouble.remedy or kubectl(trouble.workload, "describe")
+            findings.append(wrong(Check.WORKLOAD, name(trouble.workload), trouble.reason.message, remedy, code))
+    return findings
 
 
-def _check_pre_stop(facts: VariantFacts) -> Finding:
-    check, about = "preStop hook", name(facts.workload)
+def _find_gap(look: Look, facts: VariantFacts) -> Trouble | None:
+    """Return what joining says of an accelerator type or a price that is missing: the first thing it looks for."""
+    incomplete = (it for it in list_troubles(look) if it.reason.code is ReasonCode.INCOMPLETE)
+    first = next((trouble for trouble in incomplete if trouble.workload == facts.workload), None)
+    return first if first is not None and "accelerator" in first.reason.message else None
+
+
+def _judge_accelerator(look: Look, facts: VariantFacts, gap: Trouble | None) -> Finding:
+    check, about = Check.ACCELERATOR, name(facts.workload)
+    found = look.find_variant(facts.workload)
+    accelerator = facts.accelerator or (found[1].accelerator if found is not None else "")
+    command = kubectl(facts.workload, "annotate", "variant-autoscaler.io/accelerator=H100")
+    if not accelerator and not look.configured.is_known:
+        return cannot_tell(check, about, "only the configuration can tell it, which is not known", command)
+    if not accelerator:
+        message = "no annotation, node selector, affinity or node tells the type, so nothing tells price and limits"
+        return wrong(check, about, message, command)
+    if gap is not None:
+        return wrong(check, about, gap.reason.message, gap.remedy, gap.reason.code.value)
+    devices = f" × {facts.accelerators_per_replica}" if facts.accelerators_per_replica else ""
+    return ok(check, about, f"{accelerator}{devices}")
+
+
+async def _judge_pre_stop(look: Look, facts: VariantFacts) -> Finding:
+    check, about = Check.PRE_STOP, name(facts.workload)
     if facts.has_pre_stop:
-        return ok(check, about, "a container waits before it stops, so that routers look elsewhere first")
-    remedy = _PRE_STOP
-    return wrong(
-        check, about, "without one a pod stops while routers still send to it: requests fail at each step down", remedy
-    )
+        return ok(check, about, "the serving container waits before it stops, so that routers look elsewhere first")
+    message = "without one a pod stops while routers still send to it: requests fail at each step down"
+    return wrong(check, about, message, await _render_pre_stop(look, facts))
 
 
-def _check_owner_of_replicas(facts: VariantFacts) -> Finding:
-    check, about = "owner of spec.replicas", name(facts.workload)
+async def _render_pre_stop(look: Look, facts: VariantFacts) -> str:
+    """Return the lines that make the serving container wait."""
+    container = await _fetch_container_name(look, facts) or "CONTAINER"
+    hook = "{sleep: {seconds: 10}}"
+    if 0 < look.kubernetes_minor < _SLEEP_ACTION_MINOR:
+        hook = '{exec: {command: [sleep, "10"]}}'
+    lines = f"containers:\n- name: {container}\n  lifecycle: {{preStop: {hook}}}"
+    path = ["spec", "template", "spec"]
+    if facts.workload.kind in _SPLIT:
+        path = ["spec", "leaderWorkerTemplate", "workerTemplate", "spec"]
+    rendered = [f"{'  ' * depth}{key}:" for depth, key in enumerate(path)]
+    rendered += [f"{'  ' * len(path)}{line}" for line in lines.splitlines()]
+    return "\n".join([f"# {name(facts.workload)}", *rendered])
+
+
+async def _fetch_container_name(look: Look, facts: VariantFacts) -> str:
+    """Return the name of the serving container, "" where the workload cannot be read."""
+    workload = facts.workload
+    resource = await attempt(ResourceMapper(look.client).find(workload.api_version, workload.kind))
+    if isinstance(resource, AdapterError):
+        return ""
+    found = await attempt(look.client.get(resource, workload.namespace, workload.name))
+    return "" if isinstance(found, AdapterError) else find_container_name(found)
+
+
+def _judge_replicas_owner(facts: VariantFacts) -> Finding:
+    check, about = Check.REPLICAS_OWNER, name(facts.workload)
     if not facts.replicas_owner:
         return ok(check, about, "nobody but scalers sets it")
-    remedy = "take `replicas` out of the manifest (Argo CD: ignoreDifferences /spec/replicas; else: drop the line)"
-    return wrong(check, about, f"{facts.replicas_owner} sets it too: each apply undoes our steps", remedy)
+    message = f"{facts.replicas_owner} sets spec.replicas too: each apply undoes the last step"
+    return wrong(check, about, message, _tell_release(facts))
 
 
-def check_grace(facts: VariantFacts, longest_request_s: float | None, percentile: float) -> Finding:
-    """Judge whether requests under way may end before a pod is killed; `longest_request_s` [s] is that percentile."""
-    check, about = "terminationGracePeriodSeconds", name(facts.workload)
-    grace_s = facts.termination_grace_s
-    if longest_request_s is None:
-        return cannot_tell(check, about, f"{grace_s:.0f} s; how long requests take is on no page that could be read")
-    if longest_request_s <= grace_s:
-        return ok(check, about, f"{grace_s:.0f} s; p{percentile:g} of requests takes {longest_request_s:.1f} s")
-    remedy = f"spec:\n  template:\n    spec:\n      terminationGracePeriodSeconds: {int(longest_request_s * 1.5) + 1}"
-    message = (
-        f"{grace_s:.0f} s, but p{percentile:g} of requests takes {longest_request_s:.1f} s: a step down cuts them off"
-    )
-    return wrong(check, about, message, remedy)
+def _tell_release(facts: VariantFacts) -> str:
+    """Return how the owner of ``spec.replicas`` lets it go."""
+    workload, owner = facts.workload, facts.replicas_owner
+    group = workload.api_version.rpartition("/")[0]
+    if owner.startswith("argocd"):
+        return (
+            "# Application of Argo CD\n"
+            "spec:\n"
+            "  ignoreDifferences:\n"
+            f"  - {{group: {group}, kind: {workload.kind}, name: {workload.name}, namespace: {workload.namespace}, "
+            "jsonPointers: [/spec/replicas]}\n"
+            "  syncPolicy: {syncOptions: [RespectIgnoreDifferences=true]}"
+        )
+    if owner == KUBECTL_APPLY:
+        place = f"{workload.kind.lower()}/{workload.name} -n {workload.namespace}"
+        return (
+            f"kubectl apply edit-last-applied {place}   # take out spec.replicas: else the next apply sets it to 1\n"
+            "then take `replicas` out of the manifest"
+        )
+    return f"take `replicas` out of what {owner} applies (a chart: leave the line out where autoscaling is on)"

@@ -51,6 +51,11 @@ def has_pre_stop(workload: Json) -> bool:
     return bool(get_map(_find_container(workload, DeviceCounter()), "lifecycle", "preStop"))
 
 
+def find_container_name(workload: Json) -> str:
+    """Return the name of the serving container, "" where there is none."""
+    return str(_find_container(workload, DeviceCounter()).get("name") or "")
+
+
 def _find_container(workload: Json, counter: DeviceCounter) -> Json:
     """Return the container that serves: of the leader's template the one with accelerators, else the first one."""
     for template, _ in list_templates(workload):

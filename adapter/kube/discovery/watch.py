@@ -187,6 +187,11 @@ class ClusterWatch:
             found = self._find_standing(max_age_s)
             return self._take(*await asyncio.to_thread(self._make_look())) if found is None else found
 
+    async def refresh_unwatched(self) -> None:
+        """Ask at once for the claimed objects of kinds that are not watched, which otherwise happens now and then."""
+        self._scaled.want(self._list_unwatched())
+        await self._scaled.refresh()
+
     def _find_standing(self, max_age_s: float) -> ClusterView | None:
         """Return the last view where a new one cannot be made, or need not."""
         reason = self._find_reason()
