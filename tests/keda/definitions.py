@@ -73,10 +73,11 @@ async def define(cluster: Cluster, definitions: list[Json]) -> None:
         await cluster.apply(CUSTOM_RESOURCE_DEFINITIONS, None, definition)
     for definition in definitions:
         spec = definition["spec"]
-        path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+        root = f"/apis/{spec['group']}/{spec['versions'][0]['name']}"
+        paths = (root, f"{root}/{spec['names']['plural']}")
 
-        async def look(path: str = path) -> Json:
-            return await cluster.client.request("GET", path)
+        async def look(paths: tuple[str, ...] = paths) -> list[Json]:
+            return [await cluster.client.request("GET", path) for path in paths]
 
-        # established alone is not enough: for a moment the storage of a new kind refuses everything
-        await cluster.wait_until(look, lambda found: "items" in found, what=f"{spec['names']['kind']} is served")
+        # Established alone is not enough: discovery lags, and at first the storage of a new kind refuses everything.
+        await cluster.wait_until(look, bool, what=f"{spec['names']['kind']} is served")

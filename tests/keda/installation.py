@@ -39,6 +39,7 @@ _OBJECTS = (
     "metrics-server/role_binding.yaml",
 )
 _API_SERVICE = "metrics-server/api_service.yaml"
+_LOG_LINES, _LOG_COLUMNS = 15, 250
 _TRUSTING = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _TRUSTING.check_hostname, _TRUSTING.verify_mode = False, ssl.CERT_NONE  # only for asking whether it serves
 
@@ -60,8 +61,9 @@ class Keda:
     adapter: ServerProcess
 
     def read_logs(self) -> str:
-        """Return the end of both logs."""
-        return "\n".join(f"--- {process.name}\n{process.read_end(15)}" for process in (self.operator, self.adapter))
+        """Return the end of both logs, lines cut."""
+        ends = {process.name: process.read_end(_LOG_LINES).splitlines() for process in (self.operator, self.adapter)}
+        return "\n".join(line[:_LOG_COLUMNS] for name, end in ends.items() for line in (f"--- {name}", *end))
 
 
 @asynccontextmanager

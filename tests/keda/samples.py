@@ -36,3 +36,9 @@ def load_samples(name: str, namespace: str, addresses: Mapping[str, str] | None 
 def load_sample(name: str, kind: str, namespace: str, addresses: Mapping[str, str] | None = None) -> Json:
     """Return the first document of `kind`; see `load_samples`."""
     return next(found for found in load_samples(name, namespace, addresses) if found["kind"] == kind)
+
+
+def read_rule() -> Json:
+    """Return the rule for prometheus-adapter."""
+    rule: Json = yaml.safe_load((_FOLDER / "prometheus-adapter-rule.yaml").read_text(encoding="utf-8"))
+    return rule

@@ -38,11 +38,13 @@ class ScaledWorkload:
         return self.workload.cluster
 
     async def scale_by(self, sample: str, addresses: Mapping[str, str], patch: Json | None = None) -> None:
-        """Make the ScaledObject of a sample, with `patch` merged into it afterwards."""
+        """Make the ScaledObject of a sample with `patch` merged into it, and return when KEDA reads our number, 1."""
         namespace = self.workload.namespace
+        await self.workload.pin(1)
         await self.cluster.apply(SCALED_OBJECTS, namespace, load_sample(sample, "ScaledObject", namespace, addresses))
         if patch is not None:
             await self.patch(patch)
+        await self.wait_for_health()
 
     async def patch(self, patch: Json) -> None:
         """Merge `patch` into the ScaledObject."""
@@ -72,9 +74,9 @@ class ScaledWorkload:
         )
 
     async def wait_for_health(self) -> None:
-        """Return when KEDA reads our number again."""
+        """Return when KEDA reads our number."""
         await self.wait_for_scaled_object(
-            lambda found: all(it["numberOfFailures"] == 0 for it in _list_health(found)), what="reads our number"
+            lambda found: [it["numberOfFailures"] for it in _list_health(found)] == [0], what="reads our number"
         )
 
     @asynccontextmanager

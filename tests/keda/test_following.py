@@ -46,7 +46,7 @@ async def test_our_page_is_followed_held_when_we_die_and_followed_again(
     async with open_beside(keda, cluster, helm, tmp_path) as product:
         (adapter,) = product.adapters
         await story.scale_by("keda-metrics-api.yaml", {PAGES: adapter.pages_url})
-        await story.follow(1, 4, 2, 5, 1, 9, 10, 11, 12, 11, 5)
+        await story.follow(4, 2, 5, 1, 9, 10, 11, 12, 11, 5)
         status = await story.workload.wait_for_condition("Following", "True")
         assert status["obstacles"] == []
         owner = (await cluster.client.get(API_SERVICES, None, API_SERVICE))["spec"]["service"]
@@ -102,7 +102,7 @@ async def test_prometheus_in_between_is_followed_and_a_series_that_is_gone_is_he
         (adapter,) = product.adapters
         async with open_fake_prometheus(f"{adapter.pages_url}/metrics") as prometheus:
             await story.scale_by("keda-prometheus.yaml", {PROMETHEUS: prometheus.url})
-            await story.follow(1, 4, 2, 5)
+            await story.follow(4, 2, 5)
             await story.workload.wait_for_condition("Following", "True")
             async with story.watched() as seen:
                 adapter.process.kill()
