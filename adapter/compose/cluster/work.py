@@ -144,8 +144,8 @@ class ClusterWork:
                 await self._decisions.wait_synced(SYNC_S)
             except AdapterError as failure:
                 log_event("not_deciding", level="warning", error=str(failure))
-        held = {line.workload: line.key.model_id for model in self._store.get().models for line in model.variants}
-        self._watch.recall(held)
+        records = await self._decisions.read_records()  # what is served may not show them yet
+        self._watch.recall({record.decision.workload: record.model_key.model_id for record in records})
 
     def _build_writer(self) -> DecisionWriter:
         identity = f"{self._identity.installation}/{self._identity.replica}"
