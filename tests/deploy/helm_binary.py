@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -11,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.control_plane.build import get_cache as get_go_cache
+from tests.control_plane.go_runner import lock
 from tests.control_plane.toolchain import Go, Say, find_go
 from tests.control_plane.unavailable import Unavailable
 
@@ -41,10 +42,9 @@ def find_helm(say: Say) -> Path:
         return ready
     binary = get_binary()
     binary.parent.mkdir(parents=True, exist_ok=True)
-    with (binary.parent / "lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock(binary.parent / "lock", "helm", say):
         if not _is_helm_4(binary):
-            go = find_go(get_cache().parent / "control-plane", say)
+            go = find_go(get_go_cache(), say)
             say(f"helm: building {VERSION} with Go {go.version}, once; about 2 minutes on two cores")
             _build(go, binary)
     return binary

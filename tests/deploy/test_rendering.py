@@ -40,8 +40,8 @@ def rendered(request: pytest.FixtureRequest, helm: Helm) -> Rendered:
 
 
 def test_helm_lint_finds_nothing(helm: Helm) -> None:
-    for values in VALUE_SETS.values():
-        helm.run("lint", "--strict", str(CHART), "--values", "-", stdin=yaml.safe_dump(values))
+    for name in ("default", "two namespaces only", "everything on"):
+        helm.run("lint", "--strict", str(CHART), "--values", "-", stdin=yaml.safe_dump(VALUE_SETS[name]))
 
 
 def test_every_object_says_what_it_is_and_where_it_belongs(rendered: Rendered) -> None:
