@@ -157,8 +157,11 @@ async def open_served_adapter(cluster: Cluster, issuing: ShiftedClock | None = N
         )
         runner = web.AppRunner(app, access_log=None, keepalive_timeout=120.0, shutdown_timeout=0.0)
         await runner.setup()
-        stack.push_async_callback(_close, runner)
-        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=adapter.security.ssl_context).start()
+        assert runner.server is not None
+        server = await asyncio.get_running_loop().create_server(
+            runner.server, "127.0.0.1", port, ssl=adapter.security.ssl_context
+        )
+        stack.push_async_callback(_close, runner, server)
 
         async def look() -> list[str | None]:
             return [check() for check in adapter.security.checks]
@@ -196,14 +199,17 @@ async def _grant(cluster: Cluster, namespace: str) -> None:
         await cluster.create(ROLE_BINDINGS, where, binding)
 
 
-async def _close(runner: web.AppRunner) -> None:
-    """Close the server, and then what was shaking hands with it at that moment: nobody else would."""
-    server = runner.server
+async def _close(runner: web.AppRunner, server: asyncio.Server) -> None:
+    """Close the server without losing track of anybody: who was just let in shakes hands before the doors are shut.
+
+    API servers come all the time, and Python forgets to close a connection that it accepts while it closes a server.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    await asyncio.sleep(0.2)
+    server.close()
     await runner.cleanup()
-    for _ in range(10):
-        await asyncio.sleep(0.02)
-        if server is not None:
-            await server.shutdown(0.0)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
