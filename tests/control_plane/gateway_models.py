@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from adapter.kube.client import Json
 
-CAPACITY_PER_S = 14.0
-"""About what one replica carries within the promise, the safety of the plan taken off [1/s]; the rest is told."""
+CAPACITY_PER_S = 12.7
+"""About what a plan gives one replica to carry: nine tenths of what it carries within the promise [1/s]."""
 
 _PERFORMANCE: Json = {
     "law": {"fixed": "10ms", "per_request": "0.1ms", "per_context_token": "1ns", "per_prompt_token": "10us"},
