@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 _CYCLE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SCRAPE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -85,6 +89,10 @@ class Telemetry:
         self._ownership.clear()
         self._ownership.labels(ownership).set(1)
 
+    def show_certificate(self, get_expiry_s: Callable[[], float | None]) -> None:
+        """Show when the serving certificate expires, as `get_expiry_s` tells it [Unix s]; nothing while it is None."""
+        self.registry.register(_CertificateExpiry(get_expiry_s))
+
     def count_cycle(self, outcome: str, duration_s: float) -> None:
         """Count one pass of the controller: its outcome (``ok`` or ``failed``) and its duration [s]."""
         self._cycles.labels(outcome).inc()
@@ -104,3 +112,20 @@ class Telemetry:
         """Count one changed configuration, and remember whether the newest one is in force."""
         self._reloads.labels("applied" if applied else "refused").inc()
         self._configuration_valid.set(1 if applied else 0)
+
+
+class _CertificateExpiry(Collector):
+    """One gauge, which is absent while there is no certificate."""
+
+    def __init__(self, get_expiry_s: Callable[[], float | None]) -> None:
+        self._get_expiry_s = get_expiry_s
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauge."""
+        expiry_s = self._get_expiry_s()
+        name, meaning = (
+            "variant_autoscaler_certificate_expiry_timestamp_seconds",
+            "When the serving certificate expires.",
+        )
+        if expiry_s is not None:
+            yield GaugeMetricFamily(name, meaning, value=expiry_s)

@@ -84,6 +84,11 @@ class ClusterApi:
             if self._proxy is not None:
                 tasks.create_task(self._proxy.run())
 
+    def get_certificate_expiry_s(self) -> float | None:
+        """Return when the certificate in use expires [Unix s], None before there is one."""
+        facts = self.security.certificate.facts
+        return None if facts is None else facts.not_after_s
+
     def _get_ca_bundle(self) -> bytes | None:
         return self.security.certificate.trusted_pem
 

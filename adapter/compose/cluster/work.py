@@ -91,6 +91,7 @@ class ClusterWork:
                 is_leader=self._is_leader,
                 on_ownership=lambda state: telemetry.set_api_ownership(state.ownership.value),
             )
+            telemetry.show_certificate(self._api.get_certificate_expiry_s)
 
     @property
     def security(self) -> ApiSecurity | None:
