@@ -69,6 +69,13 @@ def patch_json(document: Json, steps: list[Json]) -> Json:
 
 async def define(cluster: Cluster, definitions: list[Json]) -> None:
     """Apply definitions, and return when the API server serves their kinds."""
+    names = {definition["metadata"]["name"] for definition in definitions}
+
+    async def look_back() -> set[str]:
+        found = (await cluster.client.list(CUSTOM_RESOURCE_DEFINITIONS))["items"]
+        return {it["metadata"]["name"] for it in found if "deletionTimestamp" in it["metadata"]} & names
+
+    await cluster.wait_until(look_back, lambda left: not left, what="definitions of earlier tests are gone")
     for definition in definitions:
         await cluster.apply(CUSTOM_RESOURCE_DEFINITIONS, None, definition)
     for definition in definitions:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -118,7 +119,7 @@ async def open_keda(cluster: Cluster, programs: KedaPrograms, folder: Path) -> A
     ]
     keda = Keda(
         namespace,
-        ServerProcess(OPERATOR, operator, folder / "operator.log", lambda: _is_ok(f"http://127.0.0.1:{health}/readyz")),
+        ServerProcess(OPERATOR, operator, folder / "operator.log", lambda: _is_open(service)),
         ServerProcess(METRICS, adapter, folder / "adapter.log", lambda: _is_ok(f"https://127.0.0.1:{secure}/readyz")),
     )
     try:
@@ -153,9 +154,9 @@ async def _start(cluster: Cluster, keda: Keda, certificates: Path) -> None:
         raise NotStarted(f"KEDA's operator ended without certificates:\n{keda.operator.read_end()}") from None
     for name, content in secret["data"].items():
         (certificates / name).write_bytes(base64.b64decode(content))
+    # One after the other: an adapter that finds no operator asks again later and later.
     for process in (keda.operator, keda.adapter):
         process.start()
-    for process in (keda.operator, keda.adapter):
         await asyncio.to_thread(process.wait_until_ready)
 
 
@@ -188,6 +189,12 @@ def _move(found: Json, namespace: str) -> Json:
         return value
 
     return {key: move(inner) for key, inner in found.items()}
+
+
+def _is_open(port: int) -> bool:
+    """Whether somebody listens: the operator says that it is ready long before it answers the adapter."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _is_ok(url: str) -> bool:
