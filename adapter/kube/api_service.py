@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from adapter.clock import Clock
-from adapter.errors import AdapterError, Conflict, NotFound
+from adapter.errors import AdapterError, Conflict, Denied, NotFound
 from adapter.kube.client import Json, KubeClient
 from adapter.kube.resource import API_SERVICES, SERVICES
 from adapter.telemetry import log_event
@@ -171,8 +171,7 @@ class ApiServiceKeeper:
         """Return the object after writing what is due: nothing at all where it is somebody else's."""
         wanted = self._get_ca_bundle()
         if found is None:
-            is_early = wanted is None and self._options.names_authorities
-            return await self._create(wanted) if not is_early and await self._may_create() else None
+            return await self._make(wanted)
         if seen.ownership is not Ownership.OURS or seen.is_trusted is not False or wanted is None:
             return found
         patch = {
@@ -182,6 +181,16 @@ class ApiServiceKeeper:
         patched = await self._client.patch(API_SERVICES, None, NAME, patch)
         log_event("api_service_trusts", name=NAME, authorities=wanted.count(b"-----BEGIN CERTIFICATE-----"))
         return patched
+
+    async def _make(self, wanted: bytes | None) -> Json | None:
+        """Return ours, made where there is none; None where it is not to be, or not yet."""
+        if wanted is None and self._options.names_authorities:
+            return None
+        try:
+            return await self._create(wanted) if await self._may_create() else None
+        except Denied as cause:
+            remedy = "install ours again, as helm upgrade does"
+            raise Denied(f"nobody has made it, and we may not: {remedy} ({cause})") from cause
 
     async def _may_create(self) -> bool:
         """Whether there should be one: not while an uninstall takes things away one by one."""

@@ -5,7 +5,6 @@ The clock of two installations runs fast, so that the minutes after which the de
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 
@@ -18,17 +17,12 @@ from tests.control_plane.asking import ask_number, count_passes, read_page
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.pods import make_deployment
 from tests.control_plane.product import NAME, Product, open_product
+from tests.control_plane.quick_clock import QuickClock
 from tests.control_plane.sampling import sampling
 from tests.control_plane.workloads import MODEL, PREFIX, Workload, get_condition, told_of
 from tests.deploy.chart import Helm
 
-SPEED = 20.0
-"""The seconds of two installations in one of the wall."""
-FAST = {
-    "decision": {"period": "20s", "stale_after": "100s", "actuation_delay": "20s"},
-    "publishing": {"max_decision_age": "30m"},
-    "kubernetes": {"leader_election": {"lease": "240s", "renew": "160s", "retry": "20s"}},
-}
+CLOCK = QuickClock(20.0)
 LLM_D = "llm-d.ai/model-id"
 
 
@@ -38,10 +32,10 @@ async def test_of_two_installations_the_older_one_decides_until_it_is_dead(
     llama = Workload(cluster, await cluster.create_namespace("chat"))
     await llama.create(1)
     await llama.pin(4)
-    clock = f"{time.time()},{SPEED},{time.monotonic()}"
-    only_pages = {"config": FAST, "apiService": {"create": False}}
+    clock, quick = CLOCK.make(), CLOCK.make_config()
+    only_pages = {"config": quick, "apiService": {"create": False}}
     async with (
-        open_product(cluster, helm, tmp_path, values={"config": FAST}, clock=clock) as older,
+        open_product(cluster, helm, tmp_path, values={"config": quick}, clock=clock) as older,
         open_product(cluster, helm, tmp_path, values=only_pages, clock=clock, owns_api=False) as younger,
     ):
         with told_of(older), told_of(younger):

@@ -196,6 +196,10 @@ async def test_missing_rights_and_outages_are_told_and_end_nothing(scene: Scene)
         assert len(log.read("api_service_failed")) == 1
     assert state.ownership is Ownership.ABSENT
     assert "apiservices" in state.message
+    assert "install ours again, as helm upgrade does" in state.message
+    scene.api.heal()
+    scene.api.deny("get", "services")
+    assert "install ours again" in (await scene.keeper.look()).message
     scene.api.heal()
     assert (await scene.keeper.look()).message == ""
     scene.api.fail(503)
