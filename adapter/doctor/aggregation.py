@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapter.doctor.asking import attempt, list_items, tell_failure
 from adapter.doctor.finding import Check, Finding, cannot_tell, ok, wrong
-from adapter.doctor.installation import Installation, to_text
+from adapter.doctor.installation import Installation
 from adapter.doctor.look import Look
 from adapter.errors import AdapterError, NotFound
 from adapter.kube.api_service import NAME as API_SERVICE
@@ -15,19 +15,24 @@ from adapter.kube.resource import ENDPOINT_SLICES, NAMESPACES, PODS
 _GROUP = "external.metrics.k8s.io"
 _DELETE = f"kubectl delete apiservice {API_SERVICE}"
 
+_LOGS = "{logs}\ndocs/runbook.md, APIService unavailable"
+_UNREACHED = (
+    "the API server cannot reach the pods: private clusters often allow ports 443 and 10250 only; open "
+    "listen.externalMetricsPort, or: {upgrade} --set listen.externalMetricsPort=10250"
+)
+
 # What the API server says of the way to the adapter -> what to do about it.
 _REMEDIES = {
-    "x509": "the certificate is not believed: see the points on the certificate, and docs/runbook.md",
+    "x509": "the certificate is not believed: see the points on the certificate",
     "MissingEndpoints": "no replica is ready: see the point on endpoints",
     "EndpointsNotFound": "the Service selects no pod: kubectl -n {namespace} get service {service} -o wide; "
     "kubectl -n {namespace} get pods --show-labels",
-    "ServicePortError": "the Service has no such port: helm upgrade",
-    "ServiceNotFound": f"the Service is gone: helm upgrade, or, if the adapter was uninstalled: {_DELETE}",
-    "refused": "nobody listens: {logs}",
-    "timeout": "the API server cannot reach the pods: open listen.externalMetricsPort to it (docs/security.md)",
-    "Timeout": "the API server cannot reach the pods: open listen.externalMetricsPort to it (docs/security.md)",
-    "deadline": "the API server cannot reach the pods: open listen.externalMetricsPort to it (docs/security.md)",
-    "no route": "the API server cannot reach the pods: open listen.externalMetricsPort to it (docs/security.md)",
+    "ServicePortError": "the Service has no such port: {upgrade}",
+    "ServiceNotFound": f"the Service is gone: {{upgrade}}; or, if the adapter was uninstalled: {_DELETE}",
+    "refused": f"nobody listens: {_LOGS}",
+    "imeout": _UNREACHED,
+    "deadline": _UNREACHED,
+    "no route": _UNREACHED,
 }
 
 # Why a container does not run -> what to do about it.
@@ -45,9 +50,9 @@ async def check_api_service(look: Look) -> list[Finding]:
     if isinstance(found, NotFound):
         if not look.configured.serves_api:
             return [ok(Check.API_OWNER, API_SERVICE, "nobody serves it, and we are not to: others read our pages")]
-        remedy = "helm upgrade --set apiService.create=true, or let KEDA or prometheus-adapter read our pages"
-        if look.configured.configuration.kubernetes.api_service.manage and not isinstance(look.installation, str):
-            remedy = f"the replica that decides makes it, and says why it cannot: {look.installation.logs}\n{remedy}"
+        place, remedy = look.installation, "install the adapter: docs/install.md"
+        if not isinstance(place, str):
+            remedy = f"{place.upgrade}; the replica that decides makes it, and says why it cannot: {place.logs}"
         return [wrong(Check.API_OWNER, API_SERVICE, "nobody serves the external metrics API of this cluster", remedy)]
     if isinstance(found, AdapterError):
         return [tell_failure(Check.API_OWNER, API_SERVICE, found, right=f"get apiservices {API_SERVICE}")]
@@ -65,13 +70,16 @@ def _judge_owner(look: Look) -> Finding:
         if owner != ours:
             return ok(check, API_SERVICE, f"it leads to {owner}, which reads our pages: we are told not to serve it")
         message = f"it leads to our Service {ours}, which is told not to serve it (listen.external_metrics.enabled)"
-        return wrong(check, API_SERVICE, message, f"helm upgrade --set apiService.create=true, or: {_DELETE}")
+        return wrong(
+            check, API_SERVICE, message, f"{look.installation.upgrade} --set apiService.create=true\nor: {_DELETE}"
+        )
     if owner == ours:
         return ok(check, API_SERVICE, f"it leads to our Service {ours}")
     message = f"it leads to {owner}, not to our Service {ours}; a cluster has one owner of this API"
     remedy = (
-        f"either keep {owner} and let it read our pages: helm upgrade --set apiService.create=false (docs/hpa.md)\n"
-        f"or uninstall that product, then: {_DELETE}; helm upgrade"
+        f"either keep {owner} and let it read our pages (docs/hpa.md): {look.installation.upgrade} "
+        "--set apiService.create=false\n"
+        f"or uninstall that product, then: {_DELETE}; {look.installation.upgrade}"
     )
     return wrong(check, API_SERVICE, message, remedy)
 
@@ -83,11 +91,21 @@ def _judge_condition(look: Look, api_service: Json) -> Finding:
     if look.is_api_available:
         return ok(check, API_SERVICE, "Available")
     message = f"not Available: {condition.get('reason', '')}: {condition.get('message', '')}"
-    remedy = next((remedy for word, remedy in _REMEDIES.items() if word in message), "docs/runbook.md")
-    place = look.installation
-    if not isinstance(place, str):
-        remedy = remedy.format(namespace=place.namespace, service=place.service, logs=place.logs)
-    return wrong(check, API_SERVICE, message, remedy)
+    remedy = next((remedy for word, remedy in _REMEDIES.items() if word in message), _LOGS)
+    return wrong(check, API_SERVICE, message, _fill(remedy, look.installation))
+
+
+def _fill(remedy: str, place: Installation | str) -> str:
+    """Return `remedy` with the names of the installation; it is known wherever the APIService is ours."""
+    assert not isinstance(place, str)
+    return remedy.format(
+        namespace=place.namespace,
+        service=place.service,
+        runner=place.runner,
+        selector=place.selector,
+        logs=place.logs,
+        upgrade=place.upgrade,
+    )
 
 
 async def check_endpoints(look: Look) -> list[Finding]:
@@ -112,7 +130,7 @@ async def check_endpoints(look: Look) -> list[Finding]:
 
 async def _explain_absence(look: Look, place: Installation, about: str) -> Finding:
     """Return that nobody is ready, with what the pods say of it."""
-    selector = to_text(place.get_selector().items())
+    selector = place.selector
     pods = await attempt(list_items(look.client, PODS, place.namespace, {"labelSelector": selector}))
     if isinstance(pods, AdapterError):
         remedy = f"kubectl -n {place.namespace} get pods -l {selector}"
@@ -123,8 +141,7 @@ async def _explain_absence(look: Look, place: Installation, about: str) -> Findi
     reasons = [_explain_pod(pod) for pod in pods]
     told = ", ".join(f"{get_name(pod)}: {reason}" for pod, reason in zip(pods, reasons, strict=True))
     remedy = next((text for reason, text in _POD_REMEDIES.items() if reason in reasons), place.logs)
-    remedy = remedy.format(namespace=place.namespace, runner=place.runner, selector=selector)
-    return wrong(Check.ENDPOINTS, about, f"no replica of the adapter is ready: {told}", remedy)
+    return wrong(Check.ENDPOINTS, about, f"no replica of the adapter is ready: {told}", _fill(remedy, place))
 
 
 def _explain_pod(pod: Json) -> str:

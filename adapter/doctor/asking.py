@@ -97,10 +97,11 @@ async def ask_right(client: KubeClient, right: Right) -> bool:
     return status.get("allowed") is True and status.get("denied") is not True
 
 
-def tell_failure(check: Check, about: str, failure: AdapterError, *, right: str = "") -> Finding:
+def tell_failure(check: Check, about: str, failure: AdapterError, *, right: str = "", message: str = "") -> Finding:
     """Return that a point could not be looked at.
 
-    `right` is what the examiner lacks where access was denied, as ``kubectl auth can-i`` takes it.
+    `right` is what the examiner lacks where access was denied, as ``kubectl auth can-i`` takes it; `message` stands in
+    place of what the API server says.
     """
     remedy = f"you need this right: kubectl auth can-i {right}" if right and isinstance(failure, Denied) else ""
-    return cannot_tell(check, about, str(failure), remedy)
+    return cannot_tell(check, about, message or str(failure), remedy)

@@ -48,7 +48,7 @@ async def check_certificate(look: Look) -> list[Finding]:
     bundle = _decode(spec.get("caBundle"))
     if not bundle:
         message = "the APIService names no authority (caBundle is empty)"
-        return [wrong(Check.CERTIFICATE_AUTHORITY, API_SERVICE, message, remedy)]
+        return [wrong(Check.CERTIFICATE_AUTHORITY, API_SERVICE, message, remedy.partition("\n")[0])]
     return await _judge_secret(look, place, bundle, remedy)
 
 
@@ -125,7 +125,7 @@ def _find_remedy(look: Look, place: Installation) -> str:
     return (
         f"cert-manager: kubectl -n {place.namespace} describe certificate; kubectl -n cert-manager logs "
         "deployment/cert-manager-cainjector\n"
-        f"certificates.kind=chart: {delete}; helm upgrade   # which makes another one"
+        f"certificates.kind=chart: {delete}; {place.upgrade}   # makes another one"
     )
 
 

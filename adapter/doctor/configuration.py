@@ -87,7 +87,7 @@ def read_configuration(config_map: Json, key: str, about: str, installation: Ins
         configuration = decode_text(text)
     except ConfigurationError as refusal:
         message = f"it is refused, the last good one stays in force: {'; '.join(refusal.problems)}"
-        return _stand_in(wrong(Check.CONFIGURATION, about, message, f"{edit}   # or helm upgrade, which made it"))
+        return _stand_in(wrong(Check.CONFIGURATION, about, message, edit))
     if not configuration.is_clustered:
         message = f"discovery.kind is {configuration.discovery.kind}: it finds nothing in this cluster"
         return _stand_in(wrong(Check.CONFIGURATION, about, message, "discovery: {kind: kubernetes}"))

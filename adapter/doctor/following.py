@@ -86,8 +86,11 @@ def _tell_obstacles(
 ) -> list[Finding]:
     ours = [follower for follower in followers if follower.reads_our_number]
     about = name_follower(followers[0]) if len(followers) == 1 else name(workload)
+    selects_badly = any(_CHECKS.get(obstacle.code) is Check.SELECTOR_HITS for obstacle in verdict.obstacles)
     findings = [
-        _tell(look, about, obstacle)
+        _tell_silence(look, about, obstacle, selects_badly)
+        if obstacle.code == ObstacleCode.CANNOT_READ
+        else wrong(_CHECKS.get(obstacle.code, Check.EXACTNESS), about, *_read(obstacle))
         for obstacle in verdict.obstacles
         if not (is_shadowed and obstacle.code == ObstacleCode.CANNOT_READ)
     ]
@@ -102,16 +105,20 @@ def _tell_obstacles(
     return findings + [ok(check, about, _praise(check, ours[0])) for check in _PER_FOLLOWER if check not in named]
 
 
-def _tell(look: Look, about: str, obstacle: Obstacle) -> Finding:
-    check = _CHECKS.get(obstacle.code, Check.EXACTNESS)
-    if obstacle.code != ObstacleCode.CANNOT_READ:
-        return wrong(check, about, obstacle.message, obstacle.remedy, obstacle.code)
-    if _FORBIDDEN in obstacle.message:
-        return wrong(Check.HPA_RIGHTS, about, obstacle.message, "see the point on HPA's rights", obstacle.code)
+def _read(obstacle: Obstacle) -> tuple[str, str, str]:
+    return obstacle.message, obstacle.remedy, obstacle.code
+
+
+def _tell_silence(look: Look, about: str, obstacle: Obstacle, selects_badly: bool) -> Finding:
+    """Return what it means that an autoscaler says it cannot read the number: mostly another point is behind it."""
+    message, code = obstacle.message, obstacle.code
+    if _FORBIDDEN in message:
+        return wrong(Check.HPA_RIGHTS, about, message, "see the points on HPA's rights", code)
+    if selects_badly:
+        return wrong(Check.SELECTOR_HITS, about, message, "see the lines above", code)
     if closed := _find_closed(look):
-        return cannot_tell(check, about, f"{closed}; {obstacle.message}")
-    remedy = obstacle.remedy or "docs/runbook.md, HPA not following"
-    return wrong(check, about, obstacle.message, remedy, obstacle.code)
+        return cannot_tell(Check.EXACTNESS, about, f"{closed}; {message}")
+    return wrong(Check.EXACTNESS, about, message, obstacle.remedy or "docs/runbook.md, HPA not following", code)
 
 
 def _praise(check: Check, follower: Follower) -> str:
@@ -152,7 +159,7 @@ def _judge_answer(look: Look, question: NumberQuestion, answer: Json | AdapterEr
     check, workload = Check.SELECTOR_HITS, question.workload
     about = f"HorizontalPodAutoscaler {workload.namespace}/{question.autoscaler}"
     if isinstance(answer, Denied):
-        remedy = f"you need this right: kubectl auth can-i get {question.metric}.{GROUP} -n {workload.namespace}"
+        remedy = f"you need this right: kubectl auth can-i list {question.metric}.{GROUP} -n {workload.namespace}"
         return cannot_tell(check, about, str(answer), remedy)
     if isinstance(answer, AdapterError):
         if is_shadowed:

@@ -10,11 +10,11 @@ from adapter.doctor.asking import attempt, list_items
 from adapter.errors import AdapterError, NotFound
 from adapter.kube.api_service import NAME as API_SERVICE
 from adapter.kube.client import Json, KubeClient
-from adapter.kube.discovery.objects import get_labels, get_map, get_name, get_namespace, list_maps
+from adapter.kube.discovery.objects import get_annotations, get_labels, get_map, get_name, get_namespace, list_maps
 from adapter.kube.resource import DEPLOYMENTS, PODS, SERVICES, STATEFUL_SETS, Resource
 
 OUR_LABEL = "app.kubernetes.io/name=variant-autoscaler"
-_SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Installation:
         What makes its pods, as kubectl takes it: ``deployment/variant-autoscaler``.
     pod_spec
         Of the pods, {} when it could not be found out.
+    release
+        Name of the Helm release.
     """
 
     namespace: str
@@ -41,6 +43,7 @@ class Installation:
     account: str = ""
     runner: str = ""
     pod_spec: Json = field(default_factory=dict)
+    release: str = "variant-autoscaler"
 
     @property
     def owner(self) -> str:
@@ -55,11 +58,18 @@ class Installation:
     @property
     def logs(self) -> str:
         """The command that shows what it says."""
-        return f"kubectl -n {self.namespace} logs {self.runner} --all-pods --tail=100"
+        what = f"-l {self.selector} --prefix" if self.selector else self.runner
+        return f"kubectl -n {self.namespace} logs {what} --tail=50"
 
-    def get_selector(self) -> Mapping[str, str]:
-        """Return the labels by which the Service finds pods, {} for none."""
-        return get_map(self.spec, "selector")
+    @property
+    def upgrade(self) -> str:
+        """The command that installs it again as it is, to which changes may be added."""
+        return f"helm upgrade {self.release} charts/variant-autoscaler -n {self.namespace} --reuse-values"
+
+    @property
+    def selector(self) -> str:
+        """How the Service finds its pods, as a label selector, "" for not at all."""
+        return to_text(get_map(self.spec, "selector").items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +159,10 @@ async def _describe(client: KubeClient, service: Json) -> Installation:
     if selector:
         runner, pod_spec = await _find_runner(client, namespace, selector, runner)
     account = str(pod_spec.get("serviceAccountName") or "")
-    if not account and not isinstance(await attempt(client.get(_SERVICE_ACCOUNTS, namespace, name)), AdapterError):
+    if not account and not isinstance(await attempt(client.get(SERVICE_ACCOUNTS, namespace, name)), AdapterError):
         account = name  # as the chart has it
-    return Installation(namespace, name, spec, account, runner, pod_spec)
+    release = str(get_annotations(service).get("meta.helm.sh/release-name") or name)
+    return Installation(namespace, name, spec, account, runner, pod_spec, release)
 
 
 async def _find_runner(

@@ -19,7 +19,7 @@ from optimizer.domain import ModelDecision
 PASS_SLACK_S = 15.0
 """The last of three passes may be late by so much before somebody should look [s]: a change of leader takes as long."""
 
-_CRD = "kubectl apply -f manifests/custom-resource-definition.yaml   # or helm upgrade --set crd.create=true"
+_CRD = "kubectl apply -f manifests/custom-resource-definition.yaml"
 
 
 async def check_leader(look: Look) -> list[Finding]:
@@ -52,8 +52,7 @@ def _judge_lease(look: Look, lease: Json, about: str, place: Installation) -> Fi
 
 
 def _find_start(place: Installation) -> str:
-    selector = ",".join(f"{key}={value}" for key, value in sorted(place.get_selector().items()))
-    pods = f"kubectl -n {place.namespace} get pods" + (f" -l {selector}" if selector else "")
+    pods = f"kubectl -n {place.namespace} get pods" + (f" -l {place.selector}" if place.selector else "")
     return f"{pods}\n{place.logs}"
 
 

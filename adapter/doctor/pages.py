@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from adapter.cluster import VariantFacts
 from adapter.collector.read_page import read_page
-from adapter.doctor.asking import ask_each
+from adapter.doctor.asking import ask_each, tell_failure
 from adapter.doctor.finding import Check, Finding, cannot_tell, ok, wrong
 from adapter.doctor.look import Look
 from adapter.doctor.naming import kubectl, name
@@ -88,9 +88,9 @@ def _judge_page(
             f"{kubectl(workload, 'annotate', 'variant-autoscaler.io/engine=sglang')}"
         )
         return wrong(check, page.about, f"port {page.port}, {page.path}: {answer}", remedy)
-    if isinstance(answer, Refused):  # Denied among it
-        remedy = "you need this right: kubectl auth can-i get pods/proxy -n " + workload.namespace
-        return cannot_tell(check, page.about, _tell_fresh(look, page, record) or str(answer), remedy)
+    if isinstance(answer, Refused):  # by the API server, not by the pod; Denied among it
+        message = _tell_fresh(look, page, record) or str(answer)
+        return tell_failure(check, page.about, answer, right=f"get pods/proxy -n {workload.namespace}", message=message)
     if isinstance(answer, NotFound) and f'pods "{page.pod.pod.name}' in str(answer):
         return cannot_tell(check, page.about, "the pod ended meanwhile")
     if fresh := _tell_fresh(look, page, record):

@@ -16,7 +16,6 @@ HPA_USER = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 _MAY_ASK = "create subjectaccessreviews.authorization.k8s.io"
 _SETTINGS = "extension-apiserver-authentication"
 _GRANT = """\
-helm upgrade --set rbac.create=true   # with apiService.metricNames for metrics of one workload; or:
 kubectl apply -f - <<'EOF'
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

@@ -70,5 +70,13 @@ def trim_other(document: Json) -> Json:
     return {**document, "metadata": metadata}
 
 
+def trim_autoscaler(autoscaler: Json) -> Json:
+    """Return the same of an HPA, with the manifest where that names a tolerance: old clusters drop the field."""
+    trimmed, applied = trim_other(autoscaler), get_annotations(autoscaler).get(LAST_APPLIED, "")
+    if '"tolerance"' in applied:
+        trimmed["metadata"]["annotations"][LAST_APPLIED] = applied
+    return trimmed
+
+
 def _pick(document: Json, keys: Iterable[str]) -> Json:
     return {key: document[key] for key in keys if key in document}

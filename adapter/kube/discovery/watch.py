@@ -22,7 +22,14 @@ from adapter.kube.discovery.objects import get_map, to_identity
 from adapter.kube.discovery.options import ClusterObjects, DiscoveryOptions
 from adapter.kube.discovery.scaled import ScaledObjects
 from adapter.kube.discovery.server_version import ServerVersion
-from adapter.kube.discovery.trimming import trim_node, trim_other, trim_pod, trim_replica_set, trim_workload
+from adapter.kube.discovery.trimming import (
+    trim_autoscaler,
+    trim_node,
+    trim_other,
+    trim_pod,
+    trim_replica_set,
+    trim_workload,
+)
 from adapter.kube.discovery.view import build_view
 from adapter.kube.mapper import ResourceMapper
 from adapter.kube.reflector import ObjectCache
@@ -66,7 +73,7 @@ _KINDS: Mapping[str, _Kind] = {
     "pods": _Kind(PODS, trim_pod, is_inventory=True),
     "nodes": _Kind(NODES, trim_node, is_optional=True),
     "resource_quotas": _Kind(RESOURCE_QUOTAS, trim_other, is_optional=True),
-    "hpas": _Kind(HORIZONTAL_POD_AUTOSCALERS, trim_other),
+    "hpas": _Kind(HORIZONTAL_POD_AUTOSCALERS, trim_autoscaler),
     "scaled_objects": _Kind(SCALED_OBJECTS, trim_other, is_optional=True),
     "pod_autoscalers": _Kind(POD_AUTOSCALERS, trim_other, is_optional=True),
 }

@@ -11,7 +11,7 @@ from adapter import __version__
 from adapter.cli import build_parser, main
 
 PROJECT = Path(__file__).resolve().parents[3]
-COMMANDS = ("run", "demo", "check-config", "plan")
+COMMANDS = ("run", "demo", "check-config", "plan", "doctor")
 
 
 def _read_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -24,7 +24,7 @@ def _read_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def _find_examples(text: str) -> Iterator[list[str]]:
     """Yield the arguments of every `variant-autoscaler ...` line among the examples."""
     for line in re.split("examples?:", text)[-1].splitlines():
-        if found := re.match(r"\s+variant-autoscaler ([^>#]+)", line):
+        if found := re.match(r"\s+variant-autoscaler ([^>#|]+)", line):
             yield shlex.split(found[1])
 
 

@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from adapter.kube.discovery.trimming import trim_node, trim_other, trim_pod, trim_replica_set, trim_workload
+from adapter.kube.discovery.trimming import (
+    trim_autoscaler,
+    trim_node,
+    trim_other,
+    trim_pod,
+    trim_replica_set,
+    trim_workload,
+)
+from adapter.kube.followers import read_followers
+from tests.builders.autoscaler_objects import LLAMA, make_hpa, make_rules
 from tests.builders.cluster_objects import Json, load, look
 
 _TRIMS = {"Pod": trim_pod, "Node": trim_node, "ReplicaSet": trim_replica_set, "Deployment": trim_workload}
@@ -41,3 +50,16 @@ def test_the_object_itself_is_left_as_it_was() -> None:
         before = json.dumps(document)
         _trim(document)
         assert json.dumps(document) == before
+
+
+def test_a_tolerance_that_the_cluster_dropped_is_still_told_of_a_trimmed_autoscaler() -> None:
+    applied = json.dumps({"spec": {"behavior": {"scaleUp": {"tolerance": "0"}}}})
+    annotations = {"kubectl.kubernetes.io/last-applied-configuration": applied}
+    hpa = make_hpa(up=make_rules(tolerance=None), annotations=annotations)
+    (follower,) = read_followers([trim_autoscaler(hpa)], kubernetes_minor=32)[LLAMA]
+    assert [obstacle.code for obstacle in follower.obstacles] == ["ToleranceDropped"]
+
+
+def test_an_autoscaler_sheds_a_manifest_without_tolerance() -> None:
+    annotations = {"kubectl.kubernetes.io/last-applied-configuration": '{"spec":{}}'}
+    assert trim_autoscaler(make_hpa(annotations=annotations))["metadata"]["annotations"] == {}
