@@ -6,7 +6,7 @@ It does not decide, compute or reach the network.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -76,11 +76,16 @@ class Publication:
         return self._by_name.get((namespace, name.lower()), ())
 
 
+def _find_nothing() -> str | None:
+    return None
+
+
 @dataclass(slots=True)
 class DecisionStore:
     """Holds the present publication; `publish` swaps it whole."""
 
     _publication: Publication = field(default_factory=Publication)
+    _find_obstacle: Callable[[], str | None] = _find_nothing
     _details: Mapping[ModelKey, ModelDecision] = field(default_factory=dict)
 
     def publish(
@@ -114,13 +119,17 @@ class DecisionStore:
         present = self._publication
         self._publication = Publication(detailed, undecided, max(present.passes, 1), present.traffic)
 
+    def withhold_while(self, find_obstacle: Callable[[], str | None]) -> None:
+        """Let nobody act on what is published while `find_obstacle` tells why; it is still shown."""
+        self._find_obstacle = find_obstacle
+
+    def find_obstacle(self) -> str | None:
+        """Return why nobody may act on what is published, None when they may."""
+        return self._find_obstacle()
+
     def get(self) -> Publication:
         """Return the present publication."""
         return self._publication
-
-    def get_model(self, key: ModelKey) -> ModelDecision | None:
-        """Return the newest decision about `key`, None when there is none."""
-        return next((model for model in self._publication.models if model.key == key), None)
 
 
 def _add_details(told: ModelDecision, known: ModelDecision | None) -> ModelDecision:

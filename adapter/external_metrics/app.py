@@ -124,7 +124,10 @@ class _ExternalMetrics:
         return render_json(wire.to_metric_list([item]))
 
     def _check_may_act(self, series: Series) -> None:
-        """Refuse a number that nobody should act on: decided too long ago, or in shadow."""
+        """Refuse a number that nobody should act on: we may not know the newest, it is too old, or in shadow."""
+        obstacle = self.store.find_obstacle()
+        if obstacle is not None:
+            raise StatusError(HTTPStatus.SERVICE_UNAVAILABLE, f"{series.workload.name!r}: {obstacle}")
         age_s, override = self.clock.now_s() - series.decided_at_s, series.variant.override
         if age_s > self.max_decision_age_s:
             raise StatusError(

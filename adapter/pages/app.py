@@ -85,6 +85,9 @@ class _Pages:
         acting = [series for series in found if not series.is_shadow]
         if found and not acting:
             return _fail(HTTPStatus.SERVICE_UNAVAILABLE, f"{namespace}/{name} is in shadow: {found[0].variant.reason}")
+        obstacle = self.store.find_obstacle()
+        if acting and obstacle is not None:
+            return _fail(HTTPStatus.SERVICE_UNAVAILABLE, f"{namespace}/{name}: {obstacle}")
         if acting:
             page = render_replica_page(min(acting, key=_get_rank), self.unit)
             return web.Response(body=page.encode(), headers={"Content-Type": _TEXT_TYPE})

@@ -29,7 +29,7 @@ class FleetMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
         publication = self._store.get()
-        yield from _collect_variants(publication.series)
+        yield from _collect_variants(publication.series, may_act=self._store.find_obstacle() is None)
         yield from _collect_models(publication.models, self._clock.now_s())
         yield from collect_traffic(publication.traffic)
 
@@ -38,7 +38,7 @@ def _variant_family(name: str, documentation: str, *more_labels: str) -> GaugeMe
     return GaugeMetricFamily(name, documentation, labels=[*_VARIANT_LABELS, *more_labels])
 
 
-def _collect_variants(all_series: tuple[Series, ...]) -> Iterator[Metric]:
+def _collect_variants(all_series: tuple[Series, ...], *, may_act: bool) -> Iterator[Metric]:
     planned = _variant_family("deployment_replicas", "Replicas this workload should have: the number HPA follows.")
     shadow = _variant_family("variant_autoscaler_shadow_replicas", "What would be published, were it not in shadow.")
     requested = _variant_family("variant_autoscaler_requested_replicas", "Replicas in scale.spec when deciding.")
@@ -55,7 +55,10 @@ def _collect_variants(all_series: tuple[Series, ...]) -> Iterator[Metric]:
     held = _variant_family("variant_autoscaler_held", "1 where a proposed change is kept back; why.", "reason")
     for series in all_series:
         labels, variant = _get_variant_labels(series), series.variant
-        (shadow if series.is_shadow else planned).add_metric(labels, series.replicas)
+        if series.is_shadow:
+            shadow.add_metric(labels, series.replicas)
+        elif may_act:
+            planned.add_metric(labels, series.replicas)
         observed.add_metric(labels, variant.observed_replicas)
         ready.add_metric(labels, variant.ready_replicas)
         cost.add_metric(labels, variant.replica_cost_per_hour)

@@ -48,3 +48,12 @@ def test_only_a_shadow_is_not_to_be_acted_on() -> None:
         line = replace(TOLD.variants[0], override=Override(mode))
         store.show((replace(TOLD, variants=(line,)),))
         assert [series.is_shadow for series in store.get().series] == [is_shadow]
+
+
+def test_what_nobody_may_act_on_is_still_there_to_be_seen() -> None:
+    store, obstacle = DecisionStore(), dict[str, str]()
+    store.show((TOLD,))
+    assert store.find_obstacle() is None
+    store.withhold_while(lambda: obstacle.get("why"))
+    obstacle["why"] = "cut off"
+    assert (store.find_obstacle(), store.get().models) == ("cut off", (TOLD,))

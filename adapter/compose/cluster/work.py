@@ -79,6 +79,7 @@ class ClusterWork:
         self._reader = DecisionReader(self._decisions, clock, self._show)
         self._elector = _make_elector(client, clock, identity, self._kubernetes)
         telemetry.set_leader(False)
+        store.withhold_while(self._find_isolation)
         self._api: ClusterApi | None = None
         served = configuration.get_external_metrics()
         if served is not None:
@@ -111,8 +112,25 @@ class ClusterWork:
         """Return why this replica should not be asked yet, None when it may."""
         if not self._decisions.is_synced:
             return f"decisions not read yet: {self._decisions.failure or 'no answer so far'}"
+        isolation = self._find_isolation()
+        if isolation is not None:
+            return isolation
         checks: Sequence[Check] = () if self._api is None else self._api.security.checks
         return next((problem for check in checks if (problem := check()) is not None), None)
+
+    def _find_isolation(self) -> str | None:
+        """Return why other replicas may know newer numbers than this one, None when it hears of every change.
+
+        A leader that cannot renew its lease stops deciding after as long, and another one may then tell new numbers.
+        """
+        now_s, limit_s = self._clock.now_s(), self._kubernetes.leader_election.renew_s
+        told_s = [] if self._decisions.behind_since_s is None else [self._decisions.behind_since_s]
+        if self._elector is not None:
+            told_s.append(self._elector.heard_s)
+        silent_s = max((now_s - since_s for since_s in told_s), default=0.0)
+        if silent_s <= limit_s:
+            return None
+        return f"cut off from the API server for {silent_s:.0f} s: what was told here may not be the newest number"
 
     async def _lead(self) -> None:
         """Decide until canceled, then keep what is remembered."""

@@ -31,22 +31,20 @@ def compute_cost(running_requests: float) -> int:
 
 
 def find_cost_changes(pods: Iterable[PodState], written: Mapping[PodKey, int]) -> tuple[CostChange, ...]:
-    """Return the pods whose cost differs from what was written last, the idlest first.
+    """Return the pods whose cost differs from what was written last, the busiest first: they have most to lose.
 
     Parameters
     ----------
     pods
-        Of one workload. Only ready ones whose running requests are known count: the others go first anyway, or nobody
-        can tell.
+        Of one workload. Those that are not ready go first anyway; a ready one whose running requests nobody can tell
+        counts as busy as the busiest.
     written
         Costs by pod; a pod not in it has an unknown one.
     """
-    costs = {
-        pod.pod: compute_cost(pod.running_requests)
-        for pod in pods
-        if pod.phase is PodPhase.READY and pod.running_requests is not None
-    }
-    if len(costs) < 2:
+    ready = {pod.pod: pod.running_requests for pod in pods if pod.phase is PodPhase.READY}
+    known = {pod: compute_cost(running) for pod, running in ready.items() if running is not None}
+    if len(ready) < 2 or not known:
         return ()
+    costs = {pod: known.get(pod, max(known.values())) for pod in ready}
     changes = [CostChange(pod, cost) for pod, cost in costs.items() if written.get(pod) != cost]
-    return tuple(sorted(changes, key=lambda change: (change.cost, change.pod)))
+    return tuple(sorted(changes, key=lambda change: (-change.cost, change.pod)))

@@ -57,25 +57,28 @@ BEHIND_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one kind of object is watched; without what is optional, plans are made all the same."""
+    """How one kind is watched.
+
+    Plans are made without what is optional, and none while what must be fresh is behind.
+    """
 
     resource: Resource
     trim: Callable[[Json], Json]
     is_optional: bool = False
-    is_inventory: bool = False
+    must_be_fresh: bool = False
 
 
 _KINDS: Mapping[str, _Kind] = {
-    "deployments": _Kind(DEPLOYMENTS, trim_workload, is_inventory=True),
-    "stateful_sets": _Kind(STATEFUL_SETS, trim_workload, is_inventory=True),
-    "leader_worker_sets": _Kind(LEADER_WORKER_SETS, trim_workload, is_optional=True, is_inventory=True),
-    "replica_sets": _Kind(REPLICA_SETS, trim_replica_set, is_inventory=True),
-    "pods": _Kind(PODS, trim_pod, is_inventory=True),
+    "deployments": _Kind(DEPLOYMENTS, trim_workload, must_be_fresh=True),
+    "stateful_sets": _Kind(STATEFUL_SETS, trim_workload, must_be_fresh=True),
+    "leader_worker_sets": _Kind(LEADER_WORKER_SETS, trim_workload, is_optional=True, must_be_fresh=True),
+    "replica_sets": _Kind(REPLICA_SETS, trim_replica_set, must_be_fresh=True),
+    "pods": _Kind(PODS, trim_pod, must_be_fresh=True),
     "nodes": _Kind(NODES, trim_node, is_optional=True),
     "resource_quotas": _Kind(RESOURCE_QUOTAS, trim_other, is_optional=True),
-    "hpas": _Kind(HORIZONTAL_POD_AUTOSCALERS, trim_autoscaler),
-    "scaled_objects": _Kind(SCALED_OBJECTS, trim_other, is_optional=True),
-    "pod_autoscalers": _Kind(POD_AUTOSCALERS, trim_other, is_optional=True),
+    "hpas": _Kind(HORIZONTAL_POD_AUTOSCALERS, trim_autoscaler, must_be_fresh=True),
+    "scaled_objects": _Kind(SCALED_OBJECTS, trim_other, is_optional=True, must_be_fresh=True),
+    "pod_autoscalers": _Kind(POD_AUTOSCALERS, trim_other, is_optional=True, must_be_fresh=True),
 }
 _WATCHED_WORKLOADS = {
     (kind.resource.group, kind.resource.kind)
@@ -240,7 +243,7 @@ class ClusterWatch:
         now_s = self._clock.now_s()
         for name, cache in ((name, cache) for name, caches in self._caches.items() for cache in caches):
             kind, since_s = _KINDS[name], cache.behind_since_s
-            if kind.is_inventory and since_s is not None and now_s - since_s > BEHIND_S:
+            if kind.must_be_fresh and since_s is not None and now_s - since_s > BEHIND_S:
                 why = cache.failure or "no answer"
                 return Reason(ReasonCode.STALE, f"{name} are those of {render_time(since_s)}: {why}")
             if since_s is None and cache.failure is not None and name in self._seen:  # no longer for us to read

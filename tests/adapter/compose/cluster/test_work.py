@@ -84,3 +84,36 @@ async def test_a_workload_that_waits_for_its_first_decision_is_known_as_such(
         deploy(api, 1, "pin=2")
         await until(clock, lambda: one.numbers == {"llama": 2})
         await until(clock, lambda: [ref.name for ref in one.store.get().undecided] == ["other"])
+
+
+async def test_a_replica_that_is_cut_off_gives_no_number_to_act_on_until_it_hears_again(
+    api: FakeKubeApi, clock: QuietClock, tmp_path: Path
+) -> None:
+    deploy(api, 2, "pin=5")
+    async with open_replica(api, clock, tmp_path, "one") as one:
+        await until(clock, lambda: one.numbers == {"llama": 5})
+        assert one.store.find_obstacle() is None
+        api.hang()  # nothing is refused, and nothing is answered any more
+        await clock.run_to(clock.now_s() + 5.0)
+        assert one.store.find_obstacle() is None  # as long as nobody else may lead yet
+        await clock.run_to(clock.now_s() + 4.0)
+        assert "cut off from the API server" in (one.store.find_obstacle() or "")
+        assert one.work.find_obstacle() == one.store.find_obstacle()
+        assert one.numbers == {"llama": 5}  # still to be seen
+        api.heal()
+        await until(clock, lambda: one.store.find_obstacle() is None and one.leads)
+
+
+async def test_a_replica_whose_watch_alone_is_broken_gives_no_number_either(
+    api: FakeKubeApi, clock: QuietClock, tmp_path: Path
+) -> None:
+    deploy(api, 2, "pin=5")
+    async with open_replica(api, clock, tmp_path, "one") as one:
+        await until(clock, lambda: one.numbers == {"llama": 5})
+        api.deny("watch", VARIANT_DECISIONS.plural)
+        api.drop_watches()
+        await clock.run_to(clock.now_s() + 20.0)
+        assert one.leads
+        assert "cut off" in (one.store.find_obstacle() or "")
+        api.heal()
+        await until(clock, lambda: one.store.find_obstacle() is None, within_s=120.0)

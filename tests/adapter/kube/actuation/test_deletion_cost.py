@@ -26,9 +26,9 @@ def test_more_requests_never_cost_less() -> None:
     assert costs == sorted(costs)
 
 
-def test_changes_come_with_the_idlest_first() -> None:
+def test_changes_come_with_the_busiest_first() -> None:
     pods = [make_pod("a", 9.0), make_pod("b", 0.0), make_pod("c", 2.0)]
-    assert [(change.pod.name, change.cost) for change in find_cost_changes(pods, {})] == [("b", 0), ("c", 2), ("a", 4)]
+    assert [(change.pod.name, change.cost) for change in find_cost_changes(pods, {})] == [("a", 4), ("c", 2), ("b", 0)]
 
 
 def test_what_was_written_already_is_not_written_again() -> None:
@@ -45,10 +45,17 @@ def test_a_pod_of_the_same_name_is_another_pod() -> None:
     assert [change.pod.uid for change in find_cost_changes(pods, written)] == ["2"]
 
 
-def test_pods_that_do_not_serve_or_tell_nothing_are_left_alone() -> None:
-    quiet = [make_pod("a", None), make_pod("b", 3.0, PodPhase.STARTING), make_pod("c", 3.0, PodPhase.TERMINATING)]
+def test_pods_that_do_not_serve_are_left_alone() -> None:
+    quiet = [make_pod("b", 3.0, PodPhase.STARTING), make_pod("c", 3.0, PodPhase.TERMINATING)]
     assert find_cost_changes([*quiet, make_pod("d", 3.0)], {}) == ()
     assert len(find_cost_changes([*quiet, make_pod("d", 3.0), make_pod("e", 3.0)], {})) == 2
+
+
+def test_a_pod_that_serves_and_tells_nothing_counts_as_busy_as_the_busiest() -> None:
+    pods = [make_pod("silent", None), make_pod("busy", 9.0), make_pod("idle", 0.0)]
+    costs = {change.pod.name: change.cost for change in find_cost_changes(pods, {})}
+    assert costs == {"silent": 4, "busy": 4, "idle": 0}
+    assert find_cost_changes([make_pod("a", None), make_pod("b", None)], {}) == ()
 
 
 def test_written_in_any_order_the_idlest_pod_has_the_lowest_cost() -> None:
