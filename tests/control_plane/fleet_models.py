@@ -23,6 +23,7 @@ PRODUCTS = {
 
 DEVICES_PER_NODE = 8
 LONGEST_DRAIN_S = 300
+PRE_STOP_S = 5
 
 
 def move_model(model: DemoModel, namespace: str) -> DemoModel:
@@ -48,6 +49,7 @@ def make_variant_deployment(variant: Variant, replicas: int) -> Json:
             "variant-autoscaler.io/variant": variant.name,
         },
         grace_s=LONGEST_DRAIN_S,
+        pre_stop_s=PRE_STOP_S,
     )
 
 

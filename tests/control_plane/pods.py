@@ -22,6 +22,7 @@ def make_deployment(
     pod_labels: Mapping[str, str] | None = None,
     port: int = ENGINE_PORT,
     grace_s: int = 30,
+    pre_stop_s: int = 0,
     strategy: Json | None = None,
 ) -> Json:
     """Return a Deployment, without apiVersion and kind.
@@ -42,12 +43,19 @@ def make_deployment(
         Where the engine of a pod listens.
     grace_s
         Time a pod may take to end [s], whole.
+    pre_stop_s
+        How long its container waits before it is asked to end [s], whole; 0 for no hook.
     strategy
         How pods are replaced; None for the default.
     """
     spec: Json = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}}
     spec["template"] = make_pod_template(
-        {"app": name, **(pod_labels or {})}, accelerators=accelerators, product=product, port=port, grace_s=grace_s
+        {"app": name, **(pod_labels or {})},
+        accelerators=accelerators,
+        product=product,
+        port=port,
+        grace_s=grace_s,
+        pre_stop_s=pre_stop_s,
     )
     if strategy is not None:
         spec["strategy"] = strategy
@@ -64,11 +72,14 @@ def make_pod_template(
     product: str | None = None,
     port: int = ENGINE_PORT,
     grace_s: int = 30,
+    pre_stop_s: int = 0,
 ) -> Json:
     """Return the template of a pod with one engine."""
     container: Json = {"name": "engine", "image": "engine:1", "ports": [{"name": "http", "containerPort": port}]}
     if accelerators:
         container["resources"] = {"limits": {GPU: str(accelerators)}, "requests": {GPU: str(accelerators)}}
+    if pre_stop_s:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": pre_stop_s}}}
     spec: Json = {"containers": [container], "terminationGracePeriodSeconds": grace_s}
     if product is not None:
         spec["nodeSelector"] = {PRODUCT: product}

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGES = ("doctor", "runbook")
 OF_KUBERNETES = frozenset(
     "FailedGetExternalMetric FailedDiscoveryCheck MissingEndpoints ServiceNotFound NamespaceDeletionDiscoveryFailure "
-    "ScalingDisabled Terminating False".split()
+    "ScalingDisabled Terminating False Apply".split()
 )
 FIELDS_OF_KUBERNETES = ("spec.", "status.", "metadata.")
 

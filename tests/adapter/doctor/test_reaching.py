@@ -78,7 +78,9 @@ async def test_an_api_service_that_is_missing_is_wrong_unless_it_is_to_be(stage:
     stage.api.remove(API_SERVICES, None, API_SERVICE)
     found = await stage.examine()
     assert found.wrong == {Check.API_OWNER}
-    assert "helm upgrade variant-autoscaler charts/variant-autoscaler" in found.get(Check.API_OWNER).remedy
+    remedy = found.get(Check.API_OWNER).remedy
+    assert "bring it back: " in remedy
+    assert "helm upgrade variant-autoscaler charts/variant-autoscaler" in remedy
     stage.configure(NOT_SERVED)
     assert (await stage.examine()).get(Check.API_OWNER).verdict is Verdict.OK
 
