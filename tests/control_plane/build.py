@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from tests.control_plane.unavailable import Unavailable
 SOURCE = Path(__file__).with_name("program") / "main.go"
 MODULE = "controlplane"
 BINARY = "controlplane"
+_NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+"""Of the commands, in the order of `Programs`."""
 _RECIPE = "1"
 """Changes when the same source and version would be built in another way."""
 _SUBJECT = "control plane"
@@ -36,7 +39,7 @@ class Programs:
 
     Attributes
     ----------
-    etcd, kube_apiserver, kube_controller_manager
+    etcd, kube_apiserver, kube_controller_manager, kubectl
         Commands.
     is_ours
         Whether etcd is the one of our program, which takes three arguments instead of flags.
@@ -47,6 +50,7 @@ class Programs:
     etcd: tuple[str, ...]
     kube_apiserver: tuple[str, ...]
     kube_controller_manager: tuple[str, ...]
+    kubectl: tuple[str, ...]
     is_ours: bool
     origin: str
 
@@ -63,9 +67,7 @@ def find_programs(version: KubernetesVersion, say: Say) -> Programs:
     if assets:
         return _take_assets(Path(assets))
     binary = str(build(version, say))
-    return Programs(
-        (binary, "etcd"), (binary, "kube-apiserver"), (binary, "kube-controller-manager"), True, f"built: {binary}"
-    )
+    return _make_programs([(binary, name) for name in _NAMES], is_ours=True, origin=f"built: {binary}")
 
 
 def build(version: KubernetesVersion, say: Say) -> Path:
@@ -102,12 +104,15 @@ def get_binary(version: KubernetesVersion) -> Path:
 
 
 def _take_assets(folder: Path) -> Programs:
-    names = ("etcd", "kube-apiserver", "kube-controller-manager")
-    missing = [name for name in names if not os.access(folder / name, os.X_OK)]
+    missing = [name for name in _NAMES if not os.access(folder / name, os.X_OK)]
     if missing:
         raise Unavailable(f"KUBEBUILDER_ASSETS={folder} holds no {', '.join(missing)}")
-    commands = [(str(folder / name),) for name in names]
-    return Programs(commands[0], commands[1], commands[2], False, f"given: {folder}")
+    return _make_programs([(str(folder / name),) for name in _NAMES], is_ours=False, origin=f"given: {folder}")
+
+
+def _make_programs(commands: Iterable[tuple[str, ...]], *, is_ours: bool, origin: str) -> Programs:
+    etcd, api_server, controllers, kubectl = commands
+    return Programs(etcd, api_server, controllers, kubectl, is_ours, origin)
 
 
 def _check_disk(cache: Path) -> None:

@@ -81,6 +81,8 @@ class ControlPlane:
     certificates
         Its keys and certificates; `certificates.authority` may sign more.
     url
+    kubectl
+        The beginning of a command line of kubectl, of the same release, with these credentials.
         Address of the API server.
     admin_kubeconfig
         Credentials that may do everything.
@@ -90,6 +92,8 @@ class ControlPlane:
         self.version = options.version
         self.folder = folder
         self.certificates = make_certificates(folder / "certificates")
+        own = (f"--kubeconfig={self.admin_kubeconfig}", f"--cache-dir={folder / 'kubectl-cache'}")
+        self.kubectl = (*programs.kubectl, *own)
         etcd_port, peer_port, api_port, controllers_port = choose_ports(4)
         self.url = f"https://{_HOST}:{api_port}"
         self.admin_kubeconfig = self.write_kubeconfig(ADMIN, (ADMIN_GROUP,))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import shutil
 import ssl
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from adapter.kube.client import Json, KubeClient
 from adapter.kube.resource import API_SERVICES, DEPLOYMENTS, HORIZONTAL_POD_AUTOSCALERS, SECRETS
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.control_plane import Part
+from tests.control_plane.kubectl import run_kubectl
 from tests.control_plane.pods import make_deployment
 from tests.control_plane.served_adapter import (
     GROUP_PATH,
@@ -88,7 +88,6 @@ async def wait_until_allowed(client: KubeClient) -> str:
 async def test_discovery_shows_the_metric_and_nothing_breaks_it(cluster: Cluster) -> None:
     async with open_served_adapter(cluster):
         await wait_available(cluster)
-        kubeconfig = str(cluster.control_plane.kubeconfig)
 
         async def look() -> Json:
             return await cluster.client.request("GET", "/openapi/v3")
@@ -96,20 +95,17 @@ async def test_discovery_shows_the_metric_and_nothing_breaks_it(cluster: Cluster
         await wait_until(
             look, lambda it: GROUP_PATH.removeprefix("/") in it["paths"], what="our OpenAPI document is passed on"
         )
-        kubectl = shutil.which("kubectl")
-        if kubectl is None:
-            pytest.skip("kubectl is not installed")
-        status, output = await run(kubectl, f"--kubeconfig={kubeconfig}", "api-resources")
-        assert status == 0, output
-        (line,) = [line for line in output.splitlines() if "external.metrics.k8s.io" in line]
+        found = await run_kubectl(cluster.control_plane, "api-resources")
+        assert (found.status, found.errors) == (0, "")
+        (line,) = [line for line in found.output.splitlines() if "external.metrics.k8s.io" in line]
         assert line.split() == [
             "deployment_replicas",
             "external.metrics.k8s.io/v1beta1",
             "true",
             "ExternalMetricValueList",
         ]
-        status, output = await run(kubectl, f"--kubeconfig={kubeconfig}", "get", "--raw", GROUP_PATH)
-        assert (status, '"deployment_replicas"' in output) == (0, True)
+        found = await run_kubectl(cluster.control_plane, "get", "--raw", GROUP_PATH)
+        assert (found.status, '"deployment_replicas"' in found.output) == (0, True), found.errors
 
 
 async def test_whoever_calls_us_directly_is_reviewed(cluster: Cluster) -> None:

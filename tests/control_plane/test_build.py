@@ -16,7 +16,7 @@ from tests.control_plane.kubernetes_version import (
 )
 from tests.control_plane.unavailable import Unavailable
 
-NAMES = ("etcd", "kube-apiserver", "kube-controller-manager")
+NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 
 
 def fail_to_say(_line: str) -> None:
@@ -34,14 +34,14 @@ def test_given_binaries_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     programs = find_programs(KubernetesVersion.parse(DEFAULT_VERSION), fail_to_say)
     assert not programs.is_ours
-    commands = (programs.etcd, programs.kube_apiserver, programs.kube_controller_manager)
+    commands = (programs.etcd, programs.kube_apiserver, programs.kube_controller_manager, programs.kubectl)
     assert commands == tuple((str(tmp_path / name),) for name in NAMES)
 
 
 def test_what_the_given_folder_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_command(tmp_path / "kube-apiserver")
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
-    with pytest.raises(Unavailable, match="holds no etcd, kube-controller-manager"):
+    with pytest.raises(Unavailable, match="holds no etcd, kube-controller-manager, kubectl"):
         find_programs(KubernetesVersion.parse(DEFAULT_VERSION), fail_to_say)
 
 
@@ -54,7 +54,8 @@ def test_what_was_built_before_needs_no_go(tmp_path: Path, monkeypatch: pytest.M
     assert tmp_path in binary.parents
     binary.parent.mkdir(parents=True)
     make_command(binary)
-    assert find_programs(version, fail_to_say).etcd == (str(binary), "etcd")
+    programs = find_programs(version, fail_to_say)
+    assert (programs.etcd, programs.kubectl) == ((str(binary), "etcd"), (str(binary), "kubectl"))
 
 
 def test_versions_have_folders_of_their_own() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.control_plane.control_plane import Part
 from tests.control_plane.fake_gateway import open_fake_gateway
 from tests.control_plane.fake_service import open_fake_service
 from tests.control_plane.gateway_models import make_gateway_model, to_rate_per_s
+from tests.control_plane.kubectl import run_kubectl
 from tests.control_plane.pods import make_deployment
 from tests.control_plane.product import API_SERVICE, Product, open_product
 from tests.control_plane.sampling import sampling
@@ -113,18 +113,9 @@ async def exists(cluster: Cluster, namespace: str) -> bool:
 
 
 async def see_that_discovery_works(cluster: Cluster) -> None:
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        groups = (await cluster.client.request("GET", "/apis"))["groups"]
-        assert "apps" in [group["name"] for group in groups]
-        return
-    kubeconfig = f"--kubeconfig={cluster.control_plane.admin_kubeconfig}"
-    process = await asyncio.create_subprocess_exec(
-        kubectl, kubeconfig, "api-resources", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    output, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
-    assert "deployments" in output.decode()
+    found = await run_kubectl(cluster.control_plane, "api-resources")
+    assert found.status == 0, found.errors
+    assert "deployments" in found.output
 
 
 async def test_what_is_too_old_is_no_number_any_more_and_the_hpa_shows_why(

@@ -1,9 +1,10 @@
 // The three processes of a Kubernetes control plane in one binary, for tests: etcd, kube-apiserver and
-// kube-controller-manager as they are released. It adds nothing to them.
+// kube-controller-manager as they are released, and the kubectl of the same release. It adds nothing to them.
 //
 //	controlplane etcd FOLDER CLIENT_URL PEER_URL
 //	controlplane kube-apiserver FLAGS...
 //	controlplane kube-controller-manager FLAGS...
+//	controlplane kubectl ARGUMENTS...
 //
 // They run as three processes: the commands share global feature gates, and tests kill them singly.
 package main
@@ -17,6 +18,8 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/component-base/cli"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	kubectlerrors "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 )
@@ -53,8 +56,10 @@ func main() {
 		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
 	case "kube-controller-manager":
 		os.Exit(cli.Run(controllers.NewControllerManagerCommand()))
+	case "kubectl":
+		kubectlerrors.CheckErr(cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()))
 	default:
-		fmt.Fprintln(os.Stderr, "usage: controlplane etcd|kube-apiserver|kube-controller-manager ...")
+		fmt.Fprintln(os.Stderr, "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kubectl ...")
 		os.Exit(2)
 	}
 }
