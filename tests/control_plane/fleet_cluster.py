@@ -60,6 +60,8 @@ class FleetClusterOptions:
         Whether there are HPAs.
     nodes
         What there is; None for two nodes of each accelerator.
+    scenario
+        The story, None for that of `demo`.
     """
 
     demo: DemoOptions = DemoOptions(models=("llama-8b",))  # noqa: RUF009 - it is frozen
@@ -67,6 +69,7 @@ class FleetClusterOptions:
     max_replicas: int = 12
     has_autoscalers: bool = True
     nodes: Sequence[FakeNode] | None = None
+    scenario: Scenario | None = None
 
 
 class FleetCluster:
@@ -98,7 +101,7 @@ class FleetCluster:
         self._options = options
         self._clock = clock
         self._rates_per_s = estimate_replica_rates_per_s(self.models)
-        self._scenario = self._build_scenario()
+        self._scenario = options.scenario or self._build_scenario()
         self.workloads = tuple(self._build_workload(model, key) for model in self.models for key in model.engines)
         self._engines: dict[str, EngineSettings] = {workload.ref.name: workload.engine for workload in self.workloads}
         self._requested = {workload.ref: workload.opening_replicas for workload in self.workloads}
