@@ -66,11 +66,17 @@ class LeaderElector:
         self._held_until_s: float | None = None
         self._failure: str | None = None
         self._heard_s = clock.now_s()
+        self._last_gap_s = (self._heard_s, self._heard_s)
 
     @property
     def heard_s(self) -> float:
         """When the API told us of the lease last [s]; at first, when we began to ask."""
         return self._heard_s
+
+    @property
+    def last_gap_s(self) -> tuple[float, float]:
+        """The last time between two answers that was longer than a holder may go without, from and to [s]."""
+        return self._last_gap_s
 
     @property
     def is_leader(self) -> bool:
@@ -223,7 +229,9 @@ class LeaderElector:
         self._report(None)
 
     def _observe(self, lease: Json) -> None:
-        self._heard_s = self._clock.now_s()
+        before_s, self._heard_s = self._heard_s, self._clock.now_s()
+        if self._heard_s - before_s > self._renew_s:
+            self._last_gap_s = before_s, self._heard_s
         is_news = self._observed is None or _get_spec(self._observed.lease) != _get_spec(lease)
         seen_s = self._heard_s if is_news or self._observed is None else self._observed.seen_s
         self._observed = _Observation(lease, seen_s)

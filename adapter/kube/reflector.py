@@ -84,6 +84,7 @@ class ObjectCache:
         self._relist_s = 0.0
         self._vain_watches = 0
         self._behind_since_s: float | None = self._heard_s
+        self._last_gap_s = (self._heard_s, self._heard_s)
         self._failure: str | None = None
 
     @property
@@ -95,6 +96,11 @@ class ObjectCache:
     def behind_since_s(self) -> float | None:
         """Since when [s] changes may be missing, None while they are followed."""
         return self._behind_since_s
+
+    @property
+    def last_gap_s(self) -> tuple[float, float]:
+        """When changes were last missed, from and to [s]; what was missed comes right after."""
+        return self._last_gap_s
 
     @property
     def failure(self) -> str | None:
@@ -220,6 +226,8 @@ class ObjectCache:
     def _take_touch(self) -> None:
         """The API speaks to us: what it said last is how things are."""
         self._heard_s = self._clock.now_s()
+        if self._behind_since_s is not None:
+            self._last_gap_s = self._behind_since_s, self._heard_s
         self._behind_since_s = None
         self._report(None)
 

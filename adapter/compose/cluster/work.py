@@ -34,6 +34,9 @@ from optimizer.domain import ModelDecision, WorkloadRef
 VIEW_AGE_S = 10.0
 """Which workloads are claimed may be known as of so long ago [s]; it only tells "not yet" from "unknown"."""
 
+CATCH_UP_S = 3.0
+"""What was missed while cut off comes right after a watch is open again, and is shown within this time [s]."""
+
 SYNC_S = 30.0
 """A leader that does not know its cluster within this time says so, and goes on trying [s]."""
 
@@ -124,13 +127,16 @@ class ClusterWork:
         A leader that cannot renew its lease stops deciding after as long, and another one may then tell new numbers.
         """
         now_s, limit_s = self._clock.now_s(), self._kubernetes.leader_election.renew_s
-        told_s = [] if self._decisions.behind_since_s is None else [self._decisions.behind_since_s]
+        told_s, gaps_s = self._decisions.behind_since_s, list(self._decisions.last_gaps_s)
+        heard_s = now_s if told_s is None else told_s
         if self._elector is not None:
-            told_s.append(self._elector.heard_s)
-        silent_s = max((now_s - since_s for since_s in told_s), default=0.0)
-        if silent_s <= limit_s:
-            return None
-        return f"cut off from the API server for {silent_s:.0f} s: what was told here may not be the newest number"
+            heard_s = min(heard_s, self._elector.heard_s)
+            gaps_s.append(self._elector.last_gap_s)
+        if now_s - heard_s > limit_s:
+            return f"cut off from the API server for {now_s - heard_s:.0f} s: what was told here may not be the newest"
+        if any(end_s - begin_s > limit_s and now_s - end_s < CATCH_UP_S for begin_s, end_s in gaps_s):
+            return "catching up with what was told while this replica was cut off from the API server"
+        return None
 
     async def _lead(self) -> None:
         """Decide until canceled, then keep what is remembered."""

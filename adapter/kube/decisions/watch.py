@@ -7,10 +7,10 @@ import asyncio
 from adapter.clock import Clock
 from adapter.errors import BadDocument
 from adapter.kube.client import Json, KubeClient
-from adapter.kube.decisions.decode import decode_installation, decode_object
 from adapter.kube.decisions.heartbeat import HEARTBEAT_NAME, Heartbeat, decode_heartbeat
 from adapter.kube.decisions.installation import Installation
 from adapter.kube.decisions.many import take_turns
+from adapter.kube.decisions.reading import read_decision
 from adapter.kube.decisions.record import DecisionRecord
 from adapter.kube.reflector import ObjectCache
 from adapter.kube.resource import CONFIG_MAPS, VARIANT_DECISIONS
@@ -78,6 +78,11 @@ class DecisionWatch:
         return min((cache.behind_since_s for cache in self._caches if cache.behind_since_s is not None), default=None)
 
     @property
+    def last_gaps_s(self) -> tuple[tuple[float, float], ...]:
+        """When changes were last missed, from and to [Unix s]."""
+        return tuple(cache.last_gap_s for cache in self._caches)
+
+    @property
     def failure(self) -> str | None:
         """What is wrong with following them, None when nothing is."""
         return next((cache.failure for cache in self._caches if cache.failure is not None), None)
@@ -110,19 +115,11 @@ class DecisionWatch:
             about = item["metadata"]
             key = (about["namespace"], about["name"])
             known = self._read.get(key)
-            is_known = known is not None and known[0] == about["resourceVersion"]
-            read[key] = known if known is not None and is_known else (about["resourceVersion"], self._decode(item))
+            if known is None or known[0] != about["resourceVersion"]:
+                known = about["resourceVersion"], read_decision(item, self.installation)
+            read[key] = known
         self._read = read
         return tuple(record for _, record in read.values() if record is not None)
-
-    def _decode(self, item: Json) -> DecisionRecord | None:
-        if decode_installation(item) != self.installation:
-            return None
-        try:
-            return decode_object(item)
-        except BadDocument as failure:
-            log_event("decision_unreadable", level="warning", error=str(failure))
-            return None
 
     def get_heartbeat(self) -> Heartbeat | None:
         """Return the newest heartbeat of our installation that could be read, None before the first."""
