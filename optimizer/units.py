@@ -4,9 +4,6 @@ This module imports nothing.
 """
 
 SECONDS_PER_HOUR = 3600.0
-SECONDS_PER_MILLISECOND = 1e-3
-SECONDS_PER_MICROSECOND = 1e-6
-BYTES_PER_GIB = float(1 << 30)
 
 
 def render_utc(time_s: float) -> str:

@@ -50,9 +50,8 @@ async def check_api_service(look: Look) -> list[Finding]:
     if isinstance(found, NotFound):
         if not look.configured.serves_api:
             return [ok(Check.API_OWNER, API_SERVICE, "nobody serves it, and we are not to: others read our pages")]
-        place, remedy = look.installation, "install the adapter: docs/install.md"
-        if not isinstance(place, str):
-            remedy = f"{place.upgrade}; the replica that decides makes it, and says why it cannot: {place.logs}"
+        place = look.installation
+        remedy = "install the adapter: docs/install.md" if isinstance(place, str) else f"bring it back: {place.upgrade}"
         return [wrong(Check.API_OWNER, API_SERVICE, "nobody serves the external metrics API of this cluster", remedy)]
     if isinstance(found, AdapterError):
         return [tell_failure(Check.API_OWNER, API_SERVICE, found, right=f"get apiservices {API_SERVICE}")]

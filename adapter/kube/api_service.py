@@ -1,6 +1,7 @@
 """Whose the external metrics API of this cluster is: ours is kept in order, somebody else's is never touched.
 
-The name of the object follows from group and version, so a cluster has one owner of it. It serves nothing itself.
+The name of the object follows from group and version, so a cluster has one owner of it. It makes none, since that is
+the chart's, and serves nothing itself.
 """
 
 from __future__ import annotations
@@ -12,17 +13,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from adapter.clock import Clock
-from adapter.errors import AdapterError, Conflict, Denied, NotFound
+from adapter.errors import AdapterError, Conflict, NotFound
 from adapter.kube.client import Json, KubeClient
-from adapter.kube.resource import API_SERVICES, SERVICES
+from adapter.kube.resource import API_SERVICES
 from adapter.telemetry import log_event
 
 NAME = "v1beta1.external.metrics.k8s.io"
 POLL_S = 10.0
 HURRY_S = 0.5
-
-_GONE_S = 20.0
-"""What was there and is gone is made again after this long [s]: an uninstall takes our Service, and us, away first."""
 
 
 class Ownership(StrEnum):
@@ -32,6 +30,15 @@ class Ownership(StrEnum):
     ABSENT = "Absent"
     OURS = "Ours"
     FOREIGN = "Foreign"
+
+
+_ABSENT = "nobody serves the external metrics API of this cluster: helm upgrade brings it back"
+
+_MEANINGS = {
+    Ownership.ABSENT: _ABSENT,
+    Ownership.FOREIGN: "our numbers reach nobody through it; it is left alone, and pages go on",
+}
+_LEVELS = {Ownership.ABSENT: "warning", Ownership.FOREIGN: "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class ApiServiceState:
     is_available
         Condition ``Available``, None when it says nothing.
     message
-        Why it is not available, or why nothing can be said or done.
+        Why it is not available, what brings it back where there is none, or why nothing can be said or done.
     """
 
     ownership: Ownership = Ownership.UNKNOWN
@@ -71,9 +78,9 @@ class ApiServiceOptions:
     namespace, service, port
         The Service in front of our replicas.
     manage
-        Whether we may write: make it where there is none, and keep its authorities up to date where it is ours.
+        Whether we may write: keep its authorities up to date where it is ours.
     names_authorities
-        Whether it has to name authorities of our making; then none is made before they are known.
+        Whether it has to name authorities of our making.
     poll_s
         How often to look [s]; sooner at first while authorities of our making are not named there yet.
     """
@@ -94,7 +101,7 @@ class ApiServiceOptions:
 class ApiServiceKeeper:
     """Looks at the APIService again and again, and writes to it where it is ours.
 
-    Our account needs ``get`` and ``patch`` on this APIService, ``create`` on apiservices, ``get`` on our Service.
+    Our account needs ``get`` and ``patch`` on this APIService.
 
     Parameters
     ----------
@@ -118,8 +125,6 @@ class ApiServiceKeeper:
     ) -> None:
         self._client, self._clock, self._options = client, clock, options
         self._get_ca_bundle, self._is_leader, self._on_change = get_ca_bundle, is_leader, on_change
-        self._absent_since_s: float | None = None
-        self._was_there = False
         self._failure = ""
         self.state = ApiServiceState()
 
@@ -159,20 +164,14 @@ class ApiServiceKeeper:
 
     async def _find(self) -> Json | None:
         try:
-            found = await self._client.get(API_SERVICES, None, NAME)
+            return await self._client.get(API_SERVICES, None, NAME)
         except NotFound:
-            if self._absent_since_s is None:
-                self._absent_since_s = self._clock.now_s()
             return None
-        self._absent_since_s, self._was_there = None, True
-        return found
 
     async def _keep(self, found: Json | None, seen: ApiServiceState) -> Json | None:
-        """Return the object after writing what is due: nothing at all where it is somebody else's."""
+        """Return the object after writing what is due: nothing at all where there is none, or it is another's."""
         wanted = self._get_ca_bundle()
-        if found is None:
-            return await self._make(wanted)
-        if seen.ownership is not Ownership.OURS or seen.is_trusted is not False or wanted is None:
+        if found is None or seen.ownership is not Ownership.OURS or seen.is_trusted is not False or wanted is None:
             return found
         patch = {
             "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},  # as long as it still is ours
@@ -182,57 +181,18 @@ class ApiServiceKeeper:
         log_event("api_service_trusts", name=NAME, authorities=wanted.count(b"-----BEGIN CERTIFICATE-----"))
         return patched
 
-    async def _make(self, wanted: bytes | None) -> Json | None:
-        """Return ours, made where there is none; None where it is not to be, or not yet."""
-        if wanted is None and self._options.names_authorities:
-            return None
-        try:
-            return await self._create(wanted) if await self._may_create() else None
-        except Denied as cause:
-            remedy = "install ours again, as helm upgrade does"
-            raise Denied(f"nobody has made it, and we may not: {remedy} ({cause})") from cause
-
-    async def _may_create(self) -> bool:
-        """Whether there should be one: not while an uninstall takes things away one by one."""
-        absent_s = 0.0 if self._absent_since_s is None else self._clock.now_s() - self._absent_since_s
-        if self._was_there and absent_s < _GONE_S:
-            return False
-        try:
-            service = await self._client.get(SERVICES, self._options.namespace, self._options.service)
-        except NotFound:
-            return False
-        return not service["metadata"].get("deletionTimestamp")
-
-    async def _create(self, ca_bundle: bytes | None) -> Json:
-        group_version = {"group": "external.metrics.k8s.io", "version": "v1beta1"}
-        service = {"namespace": self._options.namespace, "name": self._options.service, "port": self._options.port}
-        spec: Json = {**group_version, "groupPriorityMinimum": 100, "versionPriority": 100, "service": service}
-        if ca_bundle is not None:
-            spec["caBundle"] = base64.b64encode(ca_bundle).decode()
-        labels = {"app.kubernetes.io/managed-by": "variant-autoscaler"}
-        body = {
-            "apiVersion": API_SERVICES.api_version,
-            "kind": API_SERVICES.kind,
-            "metadata": {"name": NAME, "labels": labels},
-            "spec": spec,
-        }
-        created = await self._client.create(API_SERVICES, None, body)
-        log_event("api_service_created", name=NAME, service=self._options.owner)
-        return created
-
     def _tell(self, state: ApiServiceState) -> None:
         if state == self.state:
             return
         before, self.state = self.state, state
         if state.ownership is not before.ownership or state.owner != before.owner:
-            is_foreign = state.ownership is Ownership.FOREIGN
             log_event(
                 "api_service_ownership",
-                level="error" if is_foreign else "info",
+                level=_LEVELS.get(state.ownership, "info"),
                 name=NAME,
                 ownership=state.ownership.value,
                 owner=state.owner,
-                meaning="our numbers reach nobody through it; it is left alone, and pages go on" if is_foreign else "",
+                meaning=_MEANINGS.get(state.ownership, ""),
             )
         self._on_change(state)
 
@@ -246,7 +206,7 @@ def read_api_service(found: Json | None, owner: str, ca_bundle: bytes | None = N
         The authorities it should name [PEM]; None when any will do.
     """
     if found is None:
-        return ApiServiceState(Ownership.ABSENT)
+        return ApiServiceState(Ownership.ABSENT, message=_ABSENT)
     spec = found.get("spec") or {}
     service = spec.get("service")
     leads_to = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else ""

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -57,8 +57,6 @@ class ControlPlaneOptions:
     ----------
     version
         Of Kubernetes.
-    gates
-        Feature gates beside those that the version calls for.
     hpa_sync_s
         Time between two looks of the HPA controller [s], whole.
     hpa_downscale_stabilization_s
@@ -66,7 +64,6 @@ class ControlPlaneOptions:
     """
 
     version: KubernetesVersion
-    gates: Mapping[str, bool] = field(default_factory=dict)
     hpa_sync_s: int = 1
     hpa_downscale_stabilization_s: int = 1
 
@@ -81,24 +78,24 @@ class ControlPlane:
     certificates
         Its keys and certificates; `certificates.authority` may sign more.
     url
-    kubectl
-        The beginning of a command line of kubectl, of the same release, with these credentials.
         Address of the API server.
     admin_kubeconfig
         Credentials that may do everything.
+    kubectl
+        The beginning of a command line of kubectl, of the same release, with these credentials.
     """
 
     def __init__(self, folder: Path, programs: Programs, options: ControlPlaneOptions) -> None:
         self.version = options.version
         self.folder = folder
         self.certificates = make_certificates(folder / "certificates")
-        own = (f"--kubeconfig={self.admin_kubeconfig}", f"--cache-dir={folder / 'kubectl-cache'}")
-        self.kubectl = (*programs.kubectl, *own)
         etcd_port, peer_port, api_port, controllers_port = choose_ports(4)
         self.url = f"https://{_HOST}:{api_port}"
         self.admin_kubeconfig = self.write_kubeconfig(ADMIN, (ADMIN_GROUP,))
+        own = (f"--kubeconfig={self.admin_kubeconfig}", f"--cache-dir={folder / 'kubectl-cache'}")
+        self.kubectl = (*programs.kubectl, *own)
         etcd_url, controllers_url = f"http://{_HOST}:{etcd_port}", f"https://{_HOST}:{controllers_port}"
-        gates = _render_gates({**options.version.gates, **options.gates})
+        gates = _render_gates(options.version.gates)
         commands = {
             Part.ETCD: _list_etcd_arguments(programs, folder / "etcd", etcd_url, f"http://{_HOST}:{peer_port}"),
             Part.API_SERVER: [

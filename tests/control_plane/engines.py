@@ -9,7 +9,16 @@ from dataclasses import replace
 from adapter.clock import Clock
 from adapter.demo.engine_server import EngineServer, EngineSettings
 from adapter.kube.client import Json
+from optimizer.domain import IterationLaw
 from tests.control_plane.pod_life import MakeServer
+
+ENGINE = EngineSettings(
+    model_name="model",
+    performance=IterationLaw(0.01, 0.0, 0.0, 0.0),
+    kv_capacity_tokens=100_000,
+    mean_output_tokens=None,
+)
+"""One whose iterations all take 10 ms, and whose outputs are as long as was asked for."""
 
 
 def run_engines(clock: Clock, choose: Callable[[Json], EngineSettings | None]) -> MakeServer:

@@ -47,12 +47,10 @@ CLUSTER_RULES: list[Json] = [
         "resourceNames": [NAME],
         "verbs": ["get", "patch"],
     },
-    {"apiGroups": ["apiregistration.k8s.io"], "resources": ["apiservices"], "verbs": ["create"]},
 ]
 RULES: list[Json] = [
     {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [SECRET], "verbs": ["get", "update"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-    {"apiGroups": [""], "resources": ["services"], "resourceNames": [SERVICE], "verbs": ["get"]},
 ]
 
 
@@ -124,6 +122,20 @@ async def bind_cluster_role(cluster: Cluster, name: str, role: str, subjects: Se
     )
 
 
+def make_api_service(namespace: str, port: int) -> Json:
+    """Return the APIService as the chart makes it, leading to our Service in `namespace`; it names no authority yet."""
+    return {
+        "metadata": {"name": NAME},
+        "spec": {
+            "group": "external.metrics.k8s.io",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "service": {"namespace": namespace, "name": SERVICE, "port": port},
+        },
+    }
+
+
 async def wait_available(cluster: Cluster) -> Json:
     """Return the APIService once the API server calls it available."""
 
@@ -135,15 +147,20 @@ async def wait_available(cluster: Cluster) -> Json:
 
 
 @asynccontextmanager
-async def open_served_adapter(cluster: Cluster, issuing: ShiftedClock | None = None) -> AsyncIterator[ServedAdapter]:
+async def open_served_adapter(
+    cluster: Cluster, issuing: ShiftedClock | None = None, *, owns_api: bool = True
+) -> AsyncIterator[ServedAdapter]:
     """Yield a replica that serves with self-signed certificates and keeps the APIService in order, every 0.3 s.
 
-    Certificates are made by the clock `issuing`; None means by the one of everything else.
+    Certificates are made by the clock `issuing`; None means by the one of everything else. Without `owns_api` no
+    APIService is made.
     """
     clock = ShiftedClock()
     (port,) = choose_ports(1)
     namespace = await cluster.create_namespace("autoscaler")
     await cluster.direct_service(namespace, SERVICE)
+    if owns_api:
+        await cluster.create(API_SERVICES, None, make_api_service(namespace, port))
     client = await cluster.open_client(await cluster.write_service_account_kubeconfig(namespace, "adapter"))
     await _grant(cluster, namespace)
     async with AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ from adapter.clock import ScaledClock
 from adapter.kube.client import Json
 from adapter.kube.resource import PODS
 from tests.control_plane.cluster import Cluster
-from tests.control_plane.engines import run_engines
+from tests.control_plane.engines import ENGINE, run_engines
 from tests.control_plane.fake_gateway import open_fake_gateway
 from tests.control_plane.fake_kubelet import FakeKubelet, open_kubelet
 from tests.control_plane.fake_nodes import FakeNode
@@ -20,7 +20,6 @@ from tests.control_plane.gateway_models import make_gateway_model, to_rate_per_s
 from tests.control_plane.pod_life import PodLife
 from tests.control_plane.pods import make_deployment
 from tests.control_plane.product import open_product
-from tests.control_plane.test_fake_kubelet import ENGINE
 from tests.control_plane.workloads import MODEL, Workload, told_of
 from tests.deploy.chart import Helm
 

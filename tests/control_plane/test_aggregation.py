@@ -31,6 +31,7 @@ from tests.control_plane.served_adapter import (
     bind_cluster_role,
     get_metric_path,
     grant_readers,
+    make_api_service,
     open_served_adapter,
     wait_available,
 )
@@ -250,7 +251,7 @@ async def wait_until_answered(client: KubeClient) -> None:
     await wait_until(look, lambda value: value == "4", what="the number is read")
 
 
-async def test_an_api_of_somebody_else_is_left_alone_and_ours_comes_when_it_goes(cluster: Cluster) -> None:
+async def test_an_api_of_somebody_else_is_left_alone_and_ours_is_kept_whenever_it_comes_back(cluster: Cluster) -> None:
     foreign: Json = {
         "metadata": {"name": NAME},
         "spec": {
@@ -262,7 +263,7 @@ async def test_an_api_of_somebody_else_is_left_alone_and_ours_comes_when_it_goes
         },
     }
     await cluster.create(API_SERVICES, None, foreign)
-    async with open_served_adapter(cluster) as adapter:
+    async with open_served_adapter(cluster, owns_api=False) as adapter:
         adapter.publish("prod", llama=4)
         await wait_until(lambda: look_at(adapter), lambda it: it is Ownership.FOREIGN, what="the other owner is seen")
         assert adapter.keeper.state.owner == "keda/keda-operator-metrics-apiserver"
@@ -272,8 +273,10 @@ async def test_an_api_of_somebody_else_is_left_alone_and_ours_comes_when_it_goes
         with pytest.raises(Unreachable):
             await read_value(cluster.client, "prod", "llama")
         await cluster.delete(API_SERVICES, None, NAME)
-        adapter.clock.shift_s += 30.0
-        await wait_until(lambda: look_at(adapter), lambda it: it is Ownership.OURS, what="ours is made")
+        await wait_until(lambda: look_at(adapter), lambda it: it is Ownership.ABSENT, what="it is missed")
+        assert "helm upgrade brings it back" in adapter.keeper.state.message
+        await cluster.create(API_SERVICES, None, make_api_service(adapter.namespace, adapter.port))
+        await wait_until(lambda: look_at(adapter), lambda it: it is Ownership.OURS, what="ours is seen")
         await wait_available(cluster)
         taken = {"spec": {"service": foreign["spec"]["service"], "caBundle": None}}
         await cluster.client.patch(API_SERVICES, None, NAME, taken)

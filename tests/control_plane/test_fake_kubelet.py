@@ -9,13 +9,11 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from adapter.clock import ScaledClock
-from adapter.demo.engine_server import EngineSettings
 from adapter.kube.client import Json
 from adapter.kube.resource import DEPLOYMENTS, NODES, PODS
-from optimizer.domain import IterationLaw
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.control_plane import Part
-from tests.control_plane.engines import run_engines
+from tests.control_plane.engines import ENGINE, run_engines
 from tests.control_plane.fake_kubelet import FakeKubelet, open_kubelet
 from tests.control_plane.fake_node_autoscaler import FakeNodeAutoscaler, is_unschedulable
 from tests.control_plane.fake_nodes import FakeNode
@@ -23,12 +21,6 @@ from tests.control_plane.pod_life import PodLife, Stage
 from tests.control_plane.pods import make_deployment
 
 NODE = FakeNode("node", "NVIDIA-L40S", 4)
-ENGINE = EngineSettings(
-    model_name="model",
-    performance=IterationLaw(0.01, 0.0, 0.0, 0.0),
-    kv_capacity_tokens=100_000,
-    mean_output_tokens=None,
-)
 
 
 def make_kubelet(cluster: Cluster, startup_s: float = 0.0) -> FakeKubelet:

@@ -66,8 +66,8 @@ class ApiServiceConfig:
     manage: bool = option(
         Flag(),
         default=True,
-        meaning="Keep the authority of a `self_signed` certificate in it. One that belongs to another product is "
-        "never touched.",
+        meaning="Keep the authority of a `self_signed` certificate in it. The chart makes the object: an absent one is "
+        "told about and not made, one that belongs to another product never touched.",
         why="Nobody else knows an authority that we made.",
     )
     service: str = option(

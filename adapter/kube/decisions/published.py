@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from adapter.errors import BadDocument, NotFound
-from adapter.kube.client import Json, KubeClient
+from adapter.kube.client import KubeClient
 from adapter.kube.decisions.assemble import assemble_models
-from adapter.kube.decisions.decode import decode_installation, decode_object
 from adapter.kube.decisions.heartbeat import HEARTBEAT_NAME, Heartbeat, decode_heartbeat
 from adapter.kube.decisions.installation import INSTALLATION_LABEL, Installation
-from adapter.kube.decisions.record import DecisionRecord
+from adapter.kube.decisions.reading import read_decision
 from adapter.kube.resource import CONFIG_MAPS, VARIANT_DECISIONS
 from adapter.telemetry import log_event
 from optimizer.domain import ModelDecision
@@ -28,18 +27,10 @@ async def fetch_published(
     records = []
     for namespace in namespaces or (None,):
         for item in (await client.list(VARIANT_DECISIONS, namespace, query=query))["items"]:
-            record = _decode(item)
-            if record is not None and decode_installation(item) == installation:
+            record = read_decision(item, installation)
+            if record is not None:
                 records.append(record)
     return assemble_models(records, await _fetch_heartbeat(client, installation))
-
-
-def _decode(item: Json) -> DecisionRecord | None:
-    try:
-        return decode_object(item)
-    except BadDocument as failure:
-        log_event("decision_unreadable", level="warning", error=str(failure))
-        return None
 
 
 async def _fetch_heartbeat(client: KubeClient, installation: Installation) -> Heartbeat | None:

@@ -1,4 +1,4 @@
-"""The APIService is made where there is none, kept where it is ours, and never touched where it is not."""
+"""The APIService is kept where it is ours, missed where there is none, and never touched where it is not ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from adapter.kube.api_service import (
     read_api_service,
 )
 from adapter.kube.client import KubeClient
-from adapter.kube.resource import API_SERVICES, SERVICES
+from adapter.kube.resource import API_SERVICES
 from tests.builders.captured_log import capture_log
 from tests.builders.decisions import ManualClock
 from tests.builders.fake_kube_api import FakeKubeApi
@@ -60,9 +60,6 @@ class Scene:
             on_change=self.states.append,
         )
 
-    def put_service(self) -> None:
-        self.api.put(SERVICES, {"metadata": {"name": "autoscaler", "namespace": "system"}})
-
     @property
     def spec(self) -> dict[str, Any]:
         spec: dict[str, Any] = self.api.get(API_SERVICES, None, NAME)["spec"]
@@ -78,56 +75,42 @@ def scene(kube_api: FakeKubeApi, kube_client: KubeClient) -> Scene:
     return Scene(kube_api, kube_client)
 
 
-async def test_where_there_is_none_ours_is_made(scene: Scene) -> None:
-    scene.put_service()
-    state = await scene.keeper.look()
-    assert (state.ownership, state.owner, state.is_trusted) == (Ownership.OURS, "system/autoscaler", True)
-    assert scene.spec == {
-        "group": "external.metrics.k8s.io",
-        "version": "v1beta1",
-        "groupPriorityMinimum": 100,
-        "versionPriority": 100,
-        "service": {"namespace": "system", "name": "autoscaler", "port": 8443},
-        "caBundle": encode(CA),
-    }
-    await scene.keeper.look()
-    assert scene.writes == 1
+async def test_where_there_is_none_it_is_missed_once_aloud_and_none_is_made(scene: Scene) -> None:
+    with capture_log() as log:
+        for _ in range(3):
+            state = await scene.keeper.look()
+        (line,) = log.read("api_service_ownership")
+        assert log.read("api_service_failed") == []
+    assert (state.ownership, state.owner, state.is_trusted) == (Ownership.ABSENT, "", None)
+    assert "helm upgrade brings it back" in state.message
+    assert (line["level"], line["ownership"], line["meaning"]) == ("warning", "Absent", state.message)
+    assert scene.states == [state]
+    assert {call.verb for call in scene.api.calls} == {"get"}
 
 
-async def test_none_is_made_without_a_service_or_while_somebody_else_should(scene: Scene) -> None:
-    assert (await scene.keeper.look()).ownership is Ownership.ABSENT
-    scene.put_service()
-    scene.is_leader = False
-    await scene.keeper.look()
-    scene.is_leader, scene.ca = True, None
-    await scene.make_keeper(ApiServiceOptions("system", "autoscaler", names_authorities=True)).look()
-    await scene.make_keeper(ApiServiceOptions("system", "autoscaler", manage=False)).look()
-    assert scene.writes == 0
-
-
-async def test_an_uninstall_that_takes_it_away_is_not_fought(scene: Scene) -> None:
-    scene.put_service()
+async def test_ours_that_is_taken_away_and_comes_back_is_taken_care_of_again(scene: Scene) -> None:
     scene.api.put(API_SERVICES, api_service())
     await scene.keeper.look()
     scene.api.remove(API_SERVICES, None, NAME)
     writes = scene.writes
     assert (await scene.keeper.look()).ownership is Ownership.ABSENT
-    scene.clock.time_s += 19.0
-    await scene.keeper.look()
-    scene.api.remove(SERVICES, "system", "autoscaler")
-    scene.clock.time_s += 60.0
-    assert (await scene.keeper.look()).ownership is Ownership.ABSENT
     assert scene.writes == writes
-
-
-async def test_what_vanishes_while_we_stay_is_made_again(scene: Scene) -> None:
-    scene.put_service()
-    await scene.keeper.look()
-    scene.api.remove(API_SERVICES, None, NAME)
-    await scene.keeper.look()
-    scene.clock.time_s += 20.0
-    assert (await scene.keeper.look()).ownership is Ownership.OURS
+    scene.api.put(API_SERVICES, api_service())
+    state = await scene.keeper.look()
+    assert (state.ownership, state.is_trusted, state.message) == (Ownership.OURS, True, "")
     assert scene.spec["caBundle"] == encode(CA)
+    assert [seen.ownership for seen in scene.states] == [Ownership.OURS, Ownership.ABSENT, Ownership.OURS]
+
+
+async def test_nothing_is_written_by_a_follower_or_where_somebody_else_should(scene: Scene) -> None:
+    scene.api.put(API_SERVICES, api_service())
+    scene.is_leader = False
+    assert (await scene.keeper.look()).is_trusted is False
+    scene.is_leader = True
+    await scene.make_keeper(replace(OURS, manage=False)).look()
+    scene.ca = None
+    await scene.make_keeper(replace(OURS, names_authorities=True)).look()
+    assert scene.writes == 0
 
 
 async def test_new_authorities_are_patched_in_and_nothing_else_is_touched(scene: Scene) -> None:
@@ -164,7 +147,7 @@ async def test_another_owner_is_never_overwritten_but_told_about(scene: Scene) -
 
 
 async def test_taken_over_and_restored(scene: Scene) -> None:
-    scene.put_service()
+    scene.api.put(API_SERVICES, api_service())
     await scene.keeper.look()
     scene.api.change(API_SERVICES, None, NAME, {"spec": {"service": {"namespace": "keda", "name": "k"}}})
     scene.ca = NEW_CA
@@ -188,18 +171,17 @@ async def test_a_takeover_between_look_and_patch_is_not_overwritten(scene: Scene
 
 
 async def test_missing_rights_and_outages_are_told_and_end_nothing(scene: Scene) -> None:
-    scene.put_service()
-    scene.api.deny("create", "apiservices")
+    scene.api.put(API_SERVICES, api_service())
+    scene.api.deny("patch", "apiservices")
     with capture_log() as log:
         state = await scene.keeper.look()
         await scene.keeper.look()
         assert len(log.read("api_service_failed")) == 1
-    assert state.ownership is Ownership.ABSENT
+    assert (state.ownership, state.is_trusted) == (Ownership.OURS, False)
     assert "apiservices" in state.message
-    assert "install ours again, as helm upgrade does" in state.message
     scene.api.heal()
-    scene.api.deny("get", "services")
-    assert "install ours again" in (await scene.keeper.look()).message
+    scene.api.deny("get", "apiservices")
+    assert "apiservices" in (await scene.keeper.look()).message
     scene.api.heal()
     assert (await scene.keeper.look()).message == ""
     scene.api.fail(503)
@@ -249,4 +231,5 @@ def test_conditions_and_odd_objects_are_read() -> None:
     local = read_api_service({"metadata": {"name": NAME}, "spec": {"group": "g"}}, "system/autoscaler")
     assert (local.ownership, local.owner) == (Ownership.FOREIGN, "the API server itself")
     assert read_api_service(api_service(caBundle="!"), "system/autoscaler", CA).is_trusted is False
-    assert read_api_service(None, "system/autoscaler") == ApiServiceState(Ownership.ABSENT)
+    absent = read_api_service(None, "system/autoscaler", CA)
+    assert (absent.ownership, absent.owner, absent.is_trusted) == (Ownership.ABSENT, "", None)
