@@ -75,7 +75,7 @@ class ApiServiceOptions:
 
     Attributes
     ----------
-    namespace, service, port
+    namespace, service
         The Service in front of our replicas.
     manage
         Whether we may write: keep its authorities up to date where it is ours.
@@ -87,7 +87,6 @@ class ApiServiceOptions:
 
     namespace: str
     service: str
-    port: int = 443
     manage: bool = True
     names_authorities: bool = False
     poll_s: float = POLL_S

@@ -195,7 +195,7 @@ def _compose(
         ServingSecret(client, namespace, SECRET), issuing, names, lambda: keeper.state.ca_bundle
     )
     security = ApiSecurity(source, clock, names[0], KubeReviewer(client, clock))
-    options = ApiServiceOptions(namespace, SERVICE, port, names_authorities=True, poll_s=0.3)
+    options = ApiServiceOptions(namespace, SERVICE, names_authorities=True, poll_s=0.3)
     keeper = ApiServiceKeeper(client, clock, options, get_ca_bundle=lambda: security.certificate.trusted_pem)
     return ServedAdapter(namespace, port, security, keeper, clock)
 

@@ -56,9 +56,7 @@ class ClusterApi:
         self._keeper = ApiServiceKeeper(
             client,
             clock,
-            ApiServiceOptions(
-                identity.namespace, options.service, options.service_port, options.manage, is_self_signed
-            ),
+            ApiServiceOptions(identity.namespace, options.service, options.manage, is_self_signed),
             get_ca_bundle=self._get_ca_bundle,
             is_leader=is_leader,
             on_change=on_ownership,

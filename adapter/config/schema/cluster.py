@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from adapter.config.amounts import count, duration
+from adapter.config.amounts import duration
 from adapter.config.fields import option, rule
 from adapter.config.kinds import Flag, Text
 from adapter.config.problems import Problem
@@ -75,9 +75,6 @@ class ApiServiceConfig:
         default="variant-autoscaler",
         meaning="Name of our Service in our namespace; a `self_signed` certificate is made out to it.",
         why="As the chart names it.",
-    )
-    service_port: int = option(
-        count(at_least=1, at_most=65535), default=443, meaning="Port of that Service.", why="As the chart has it."
     )
 
 

@@ -36,7 +36,7 @@ rights and behavior cannot disagree.
 {{- $_ := set $kubernetes "bridge_tolerance" .Values.actuation.bridgeTolerance -}}
 {{- $_ := set $kubernetes "api_service" (dict
       "manage" (and .Values.apiService.create (eq .Values.certificates.kind "selfSigned"))
-      "service" (include "variant-autoscaler.name" .) "service_port" .Values.service.port) -}}
+      "service" (include "variant-autoscaler.name" .)) -}}
 {{- $_ := set $config "kubernetes" $kubernetes -}}
 {{- toYaml $config -}}
 {{- end }}

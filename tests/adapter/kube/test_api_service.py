@@ -25,7 +25,7 @@ from tests.builders.decisions import ManualClock
 from tests.builders.fake_kube_api import FakeKubeApi
 from tests.builders.stepped_clock import SteppedClock, until
 
-OURS = ApiServiceOptions("system", "autoscaler", 8443)
+OURS = ApiServiceOptions("system", "autoscaler")
 CA = b"-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n"
 NEW_CA = CA.replace(b"ours", b"new")
 
