@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from adapter.errors import AdapterError
 from tests.control_plane.waiting import wait_until
 
 Look = Callable[[], Awaitable[object]]
 
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.1
 
 
 @dataclass
@@ -35,6 +36,16 @@ class Sample:
         self.looks += 1
         if not self.seen or self.seen[-1] != str(result):
             self.seen.append(str(result))
+
+    @property
+    def numbers(self) -> list[str]:
+        """What was seen but for failures, each as often as it changed to it."""
+        return [number for number, _ in groupby(filter(str.isdigit, self.seen))]
+
+    @property
+    def failures(self) -> list[str]:
+        """What was seen besides numbers."""
+        return [text for text in self.seen if not text.isdigit()]
 
     async def wait_for_looks(self, count: int) -> None:
         """Return after so many further looks."""

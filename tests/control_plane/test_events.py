@@ -48,7 +48,7 @@ async def test_twenty_quiet_passes_tell_nothing_and_a_change_is_told_once(
                 gateway.set_rate(namespace, "chat", to_rate_per_s(4))
                 await llama.wait_for_replicas(4)
                 await llama.wait_for_event("ScaleUp", "planned replicas 3 -> 4")
-                await wait_for_passes(product, QUIET_PASSES // 2)
+                await wait_for_passes(product, QUIET_PASSES // 4)
                 assert await list_new(cluster, namespace, before) == [("llama", "ScaleUp")]
 
                 before = await count_told(cluster, namespace)
@@ -56,7 +56,7 @@ async def test_twenty_quiet_passes_tell_nothing_and_a_change_is_told_once(
                 await llama.pin(5)
                 await llama.wait_for_replicas(5)
                 await odd.wait_for_condition("Troubled", "False")
-                await wait_for_passes(product, QUIET_PASSES // 2)
+                await wait_for_passes(product, QUIET_PASSES // 4)
                 assert await list_new(cluster, namespace, before) == [("llama", "Pinned"), ("llama", "Pinned")]
 
 
@@ -69,7 +69,7 @@ async def settle(product: Product, namespace: str) -> None:
 
     async def look() -> bool:
         before = await list_versions(product.cluster, namespace)
-        await wait_for_passes(product, QUIET_PASSES // 2)
+        await wait_for_passes(product, QUIET_PASSES // 4)
         return await list_versions(product.cluster, namespace) == before
 
     await product.cluster.wait_until(look, bool, what="nothing changes any more")

@@ -58,7 +58,7 @@ async def one_goes_and_comes_back(product: Product, llama: Workload, folder: Pat
     assert [await ask_number(client, llama) for client in clients] == [4, 4]
     async with sampling(told=partial(ask_number, cluster.client, llama), asked=llama.read_replicas) as samples:
         standby.process.kill()
-        await samples["told"].wait_for_looks(30)
+        await samples["told"].wait_for_looks(20)
         standby.process.start()
         await product.wait_ready()
         await llama.pin(5)
@@ -127,7 +127,7 @@ async def test_what_is_too_old_is_no_number_any_more_and_the_hpa_shows_why(
         gateway.set_rate(llama.namespace, "chat", to_rate_per_s(3))
         model = make_gateway_model(llama.namespace, f"http://127.0.0.1:{road.port}/metrics")
         values = {
-            "config": {"models": [model], "publishing": {"max_decision_age": "8s"}, "decision": {"stale_after": "3s"}}
+            "config": {"models": [model], "publishing": {"max_decision_age": "5s"}, "decision": {"stale_after": "2s"}}
         }
         async with open_product(cluster, helm, tmp_path, values=values) as product:
             with told_of(product):
@@ -136,7 +136,7 @@ async def test_what_is_too_old_is_no_number_any_more_and_the_hpa_shows_why(
 
                 road.set_backends(())
                 road.drop_connections()
-                limit = "the limit is 8 s"
+                limit = "the limit is 5 s"
                 found = await llama.wait_for_autoscaler(cannot_read(limit), what="shows our message")
                 assert "the decision about 'llama' is" in get_condition(found["status"], "ScalingActive")["message"]
                 assert limit in (await list_failed_reads(llama))[-1]
@@ -155,7 +155,7 @@ async def a_frozen_replica_moves_nothing(product: Product, llama: Workload) -> N
     cluster, (adapter,) = product.cluster, product.adapters
     async with sampling(asked=llama.read_replicas) as samples:
         adapter.process.pause()
-        await asyncio.sleep(9.0)
+        await asyncio.sleep(6.0)
         adapter.process.resume()
         await cluster.wait_until(
             lambda: ask_number(cluster.client, llama), lambda number: number == 4, what="the number is told again"
@@ -197,5 +197,7 @@ async def test_an_api_server_that_restarts_and_a_frozen_etcd_move_no_number(
                 await llama.wait_for_replicas(6)
                 for sample in samples.values():
                     await sample.wait_for("6")
-            assert {name: sample.seen for name, sample in samples.items()} == {name: ["4", "5", "6"] for name in looks}
+            for sample in samples.values():
+                assert sample.numbers == ["4", "5", "6"]
+                assert all("cut off from the API server" in failure for failure in sample.failures)
             assert await find_leader(product) is not None
