@@ -57,7 +57,7 @@ async def check_api_service(look: Look) -> list[Finding]:
         return [tell_failure(Check.API_OWNER, API_SERVICE, found, right=f"get apiservices {API_SERVICE}")]
     owner = _judge_owner(look)
     is_others = not look.configured.serves_api or owner.verdict != "ok"
-    return [owner] if is_others else [owner, _judge_condition(look, found)]
+    return [owner] if is_others else [owner, _judge_condition(look)]
 
 
 def _judge_owner(look: Look) -> Finding:
@@ -83,13 +83,13 @@ def _judge_owner(look: Look) -> Finding:
     return wrong(check, API_SERVICE, message, remedy)
 
 
-def _judge_condition(look: Look, api_service: Json) -> Finding:
-    check, condition = Check.API_CONDITION, find_condition(api_service, "Available") or {}
+def _judge_condition(look: Look) -> Finding:
+    check = Check.API_CONDITION
     if look.is_api_available is None:
         return cannot_tell(check, API_SERVICE, "the API server has not looked yet")
     if look.is_api_available:
         return ok(check, API_SERVICE, "Available")
-    message = f"not Available: {condition.get('reason', '')}: {condition.get('message', '')}"
+    message = look.api_complaint
     remedy = next((remedy for word, remedy in _REMEDIES.items() if word in message), _LOGS)
     return wrong(check, API_SERVICE, message, _fill(remedy, look.installation))
 

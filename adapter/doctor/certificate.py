@@ -14,7 +14,7 @@ from adapter.doctor.look import Look
 from adapter.errors import AdapterError, BadDocument, NotFound
 from adapter.external_metrics.serving_trust import ServingTrust, judge_serving
 from adapter.kube.api_service import NAME as API_SERVICE
-from adapter.kube.discovery.objects import find_condition, get_map
+from adapter.kube.discovery.objects import get_map
 from adapter.kube.resource import SECRETS
 
 SOON_S = 3 * 86_400.0
@@ -60,7 +60,7 @@ async def _judge_secret(look: Look, place: Installation, bundle: bytes, remedy: 
     if isinstance(secret, NotFound) and look.configured.is_known and _is_self_signed(look):
         return [wrong(Check.CERTIFICATE_DATE, about, "the adapter has made no certificate yet", place.logs)]
     if isinstance(secret, AdapterError):
-        return _judge_by_condition(look, about, secret, f"get secrets/{name} -n {place.namespace}", remedy)
+        return _judge_by_complaint(look, about, secret, f"get secrets/{name} -n {place.namespace}", remedy)
     try:
         trust = judge_serving(_decode(get_map(secret, "data").get(key)), bundle, server, look.now_s)
     except BadDocument as problem:
@@ -84,13 +84,12 @@ def _judge_trust(trust: ServingTrust, about: str, now_s: float, server: str, rem
     ]
 
 
-def _judge_by_condition(look: Look, about: str, failure: AdapterError, right: str, remedy: str) -> list[Finding]:
-    """Judge by the condition of the APIService: the API server verifies at every look."""
-    if look.is_api_available:
+def _judge_by_complaint(look: Look, about: str, failure: AdapterError, right: str, remedy: str) -> list[Finding]:
+    """Judge by what the API server says: it verifies whatever is asked through it."""
+    if look.is_api_available and look.api_failure is None:
         said = "the API server believes it now; the certificate itself cannot be read"
         return [ok(check, about, said) for check in _CHECKS]
-    assert not isinstance(look.api_service, AdapterError)
-    message = str((find_condition(look.api_service, "Available") or {}).get("message", ""))
+    message = look.api_complaint
     blamed = next((check for word, check in _COMPLAINTS.items() if "x509" in message and word in message), None)
     if blamed is not None:
         return [wrong(blamed, about, message, remedy)]
@@ -104,7 +103,7 @@ def _find_secret(look: Look, place: Installation) -> tuple[str, str]:
     mount = None if path is None else find_mount(place.pod_spec, path)
     if mount is not None and mount.kind == "Secret":
         return mount.name, mount.key
-    return f"{place.service}-certificate", "tls.crt"
+    return f"{place.service}-{'certificate' if _is_self_signed(look) else 'tls'}", "tls.crt"
 
 
 def _is_self_signed(look: Look) -> bool:

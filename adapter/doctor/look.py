@@ -17,6 +17,7 @@ from adapter.doctor.configuration import Configured, fetch_configuration
 from adapter.doctor.installation import Installation, find_installation
 from adapter.doctor.question import NumberQuestion, fetch_questions
 from adapter.errors import AdapterError, BadDocument, Denied, Unreachable
+from adapter.external_metrics.wire import GROUP_VERSION
 from adapter.kube.api_service import NAME as API_SERVICE
 from adapter.kube.client import Json, KubeClient, open_kube_client
 from adapter.kube.decisions import Installation as Claimant
@@ -56,6 +57,8 @@ class Look:
         What it is told.
     api_service
         The APIService of external metrics, or why it cannot be read.
+    api_failure
+        What went wrong when something was asked through it, None when it answered.
     decisions
         VariantDecision objects of all installations, or why they cannot be read.
     view
@@ -76,6 +79,7 @@ class Look:
     installation: Installation | str
     configured: Configured
     api_service: Json | AdapterError
+    api_failure: AdapterError | None
     decisions: tuple[Json, ...] | AdapterError
     view: ClusterView
     gap: Reason | None
@@ -85,11 +89,27 @@ class Look:
 
     @property
     def is_api_available(self) -> bool | None:
-        """Whether the API server reaches whoever serves external metrics; None when it says nothing."""
+        """Whether the API server reaches whoever serves external metrics; None when it says nothing.
+
+        On older clusters (1.34) the condition says nothing of certificates: what is asked through it does.
+        """
         if isinstance(self.api_service, AdapterError):
             return None
+        if isinstance(self.api_failure, Unreachable):
+            return False
         status = (find_condition(self.api_service, "Available") or {}).get("status")
         return {"True": True, "False": False}.get(str(status))
+
+    @property
+    def api_complaint(self) -> str:
+        """What the API server says of whoever serves external metrics, "" when it does not complain."""
+        if isinstance(self.api_service, AdapterError) or self.is_api_available:
+            return ""
+        condition = find_condition(self.api_service, "Available") or {}
+        said = f"{condition.get('reason', '')}: {condition.get('message', '')}"
+        if condition.get("status") == "True":
+            return f"the condition says Available, but asked through it the API server says: {self.api_failure}"
+        return f"not Available: {said}"
 
     @property
     def api_owner(self) -> str:
@@ -185,6 +205,7 @@ async def take_look(
     except Denied as cause:
         raise Denied(f"the cluster refuses your credentials: {cause}") from cause
     api_service = await attempt(client.get(API_SERVICES, None, API_SERVICE))
+    answer = await attempt(client.request("GET", f"/apis/{GROUP_VERSION}"))
     installation = await find_installation(client, service, api_service)
     configured = await fetch_configuration(client, None if isinstance(installation, str) else installation)
     options = configured.get_discovery_options(namespaces)
@@ -205,6 +226,7 @@ async def take_look(
         installation=installation,
         configured=configured,
         api_service=api_service,
+        api_failure=answer if isinstance(answer, AdapterError) else None,
         decisions=await attempt(list_everywhere(client, VARIANT_DECISIONS, options.namespaces)),
         view=view,
         gap=view.inventory.reason,

@@ -122,7 +122,10 @@ class FakeKubeApi:
         reason: str = "",
         times: int | None = None,
     ) -> None:
-        """Answer matching requests with `code`; 0 breaks the connection instead."""
+        """Answer matching requests with `code`; 0 breaks the connection instead.
+
+        Discovery goes wrong only where `plural` is its path, such as ``apis/apps/v1``.
+        """
         self._faults.append(Fault(code, verb, plural, message, reason, times))
 
     def hang(self, *, verb: str | None = None, plural: str | None = None, times: int | None = None) -> None:
@@ -211,6 +214,7 @@ class FakeKubeApi:
                 version = {"major": major, "minor": minor, "gitVersion": self.git_version}
                 return web.json_response(version, headers={"Date": formatdate(self.store.now_s(), usegmt=True)})
             if (document := self.kinds.discover(path)) is not None:
+                await self._befall(request, Call("get", "", path, None, "", "", {}, None), only=path)
                 return web.json_response(document)
             resource, call = await self.kinds.read(request)
             self.calls.append(call)
@@ -226,9 +230,10 @@ class FakeKubeApi:
         except ApiFailure as failure:
             return web.json_response(failure.to_status(), status=failure.code)
 
-    async def _befall(self, request: web.Request, call: Call) -> bool:
-        """Let go wrong what is to; return whether the answer is to be lost."""
-        fault = next((fault for fault in self._faults if fault.takes(call)), None)
+    async def _befall(self, request: web.Request, call: Call, only: str | None = None) -> bool:
+        """Let go wrong what is to, `only` faults of this plural; return whether the answer is to be lost."""
+        faults = (fault for fault in self._faults if only in (None, fault.plural))
+        fault = next((fault for fault in faults if fault.takes(call)), None)
         if fault is None:
             return False
         if fault.code == HANGING:

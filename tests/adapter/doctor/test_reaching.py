@@ -56,6 +56,27 @@ async def test_what_follows_from_an_unavailable_api_is_not_told_as_wrong_too(sta
     assert "the APIService is not available" in found.get(Check.SELECTOR_HITS).message
 
 
+UNTRUSTED = (
+    "error trying to reach service: tls: failed to verify certificate: x509: certificate signed by unknown authority"
+)
+
+
+def refuse_requests(stage: DoctorStage, message: str) -> None:
+    """Let the API server fail whatever is asked through the APIService."""
+    stage.api.fail(503, plural="apis/external.metrics.k8s.io/v1beta1", message=message)
+    stage.api.fail(503, plural="deployment_replicas", message=message)
+
+
+async def test_a_condition_that_says_available_is_not_believed_where_requests_fail(stage: DoctorStage) -> None:
+    refuse_requests(stage, UNTRUSTED)
+    found = await stage.examine()
+    assert found.wrong == {Check.API_CONDITION}
+    assert "the condition says Available, but" in found.get(Check.API_CONDITION).message
+    assert "points on the certificate" in found.get(Check.API_CONDITION).remedy
+    stage.api.deny("get", "secrets")
+    assert (await stage.examine()).wrong == {Check.API_CONDITION, Check.CERTIFICATE_AUTHORITY}
+
+
 async def test_an_api_that_nobody_looked_at_yet_cannot_be_told(stage: DoctorStage) -> None:
     stage.api.change(API_SERVICES, None, API_SERVICE, {"status": {"conditions": None}})
     assert (await stage.examine()).get(Check.API_CONDITION).verdict is Verdict.CANNOT_TELL
