@@ -22,7 +22,7 @@ from tests.control_plane.sampling import sampling
 from tests.control_plane.workloads import MODEL, PREFIX, Workload, get_condition, told_of
 from tests.deploy.chart import Helm
 
-CLOCK = QuickClock(20.0, behind_s=300.0)
+CLOCK = QuickClock(20.0, behind_s=150.0)
 LLM_D = "llm-d.ai/model-id"
 
 
