@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from adapter.doctor import Check, Verdict
-from adapter.kube.resource import CONFIG_MAPS, LEADER_WORKER_SETS, PODS
+from adapter.kube.resource import CONFIG_MAPS, LEADER_WORKER_SETS, PODS, Resource
 from tests.builders.autoscaler_objects import LLAMA
 from tests.builders.cluster_objects import NOW_S, make_pods, make_workload
 from tests.builders.doctor_stage import CONFIGURATION, HOME, MODEL_ID, NAME, DoctorStage, Json
@@ -152,3 +152,22 @@ async def test_a_workload_that_is_configured_and_missing_is_told(stage: DoctorSt
     stage.configure(CONFIGURATION + f"models: [{{name: gone, namespace: code, variants: [{variant}]}}]\n")
     finding = (await stage.examine()).get(Check.WORKLOAD)
     assert "Deployment gone is configured as variant gone and was not found" in finding.message
+
+
+ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
+
+
+async def test_a_configured_workload_of_any_kind_with_a_scale_is_looked_at(stage: DoctorStage) -> None:
+    workload = "{api_version: argoproj.io/v1alpha1, kind: Rollout, name: canary}"
+    variant = f"{{name: canary, accelerator: H100, workload: {workload}}}"
+    stage.configure(CONFIGURATION + f"models: [{{name: canary, namespace: code, variants: [{variant}]}}]\n")
+    missing = (await stage.examine()).list(Check.WORKLOAD)
+    assert {finding.about for finding in missing} == {"Rollout code/canary"}
+
+    stage.api.install(ROLLOUTS, has_scale=True)
+    body = {**make_workload("canary", namespace="code", replicas=2), "status": {"selector": "app=canary"}}
+    stage.api.put(ROLLOUTS, body)
+    found = await stage.examine()
+    assert found.list(Check.WORKLOAD) == []
+    (follower,) = [it for it in found.list(Check.FOLLOWER) if it.verdict is Verdict.WRONG]
+    assert follower.about == "Rollout code/canary"

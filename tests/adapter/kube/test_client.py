@@ -11,7 +11,7 @@ import pytest
 from adapter.errors import AdapterError, Conflict, Denied, Expired, NotFound, Refused, Unreachable
 from adapter.kube.client import FIELD_MANAGER, Json, KubeClient, PatchType, open_kube_client
 from adapter.kube.resource import CONFIG_MAPS, DEPLOYMENTS, NODES, PODS
-from tests.builders.fake_kube_api import FakeKubeApi
+from tests.builders.fake_kube_api import START_S, FakeKubeApi
 from tests.builders.fake_servers import (
     Answer,
     FakeServer,
@@ -237,3 +237,16 @@ async def test_another_context_can_be_chosen(tmp_path: Path, servers: FakeServer
     with pytest.raises(Refused):
         async with open_kube_client(path, "nowhere"):
             pass
+
+
+async def test_the_time_is_that_of_the_api_server(kube_api: FakeKubeApi, kube_client: KubeClient) -> None:
+    assert await kube_client.fetch_time_s() == START_S
+    await kube_api.stop()
+    with pytest.raises(Unreachable):
+        await kube_client.fetch_time_s()
+
+
+async def test_a_server_that_tells_no_time_leaves_it_open(tmp_path: Path, servers: FakeServers) -> None:
+    server = await servers.open(answer_with(b"{}", headers={"Date": "once upon a time"}))
+    async with open_kube_client(write_kubeconfig(tmp_path, server.url)) as client:
+        assert await client.fetch_time_s() is None
