@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -61,6 +61,7 @@ async def test_three_variants_shift_their_mix_with_the_demand_and_the_promise_is
 ) -> None:
     tide = Tide(5.0)
     may_go = cluster.control_plane.version.takes_zero  # else no HPA goes below one
+    least, many = (0, 4) if may_go else (1, 2)
     async with AsyncExitStack() as stack:
         key = ModelKey(await cluster.create_namespace("fleet"), "meta-llama/Llama-3.1-70B-Instruct")
         options = FleetClusterOptions(DEMO, key.namespace, scenario=tide.to_scenario(key))
@@ -72,28 +73,37 @@ async def test_three_variants_shift_their_mix_with_the_demand_and_the_promise_is
         await product.start()
         playing = asyncio.create_task(fleet.play())
         stack.push_async_callback(end, playing)
-        await wait_for_mix(cluster, fleet, (1, 0, 0) if may_go else (1, 1, 1))
+        await wait_for_mix(cluster, fleet, lambda *mix: mix == (1, least, least), "the cheapest for little demand")
         tide.rate_per_s = 10.5
-        await wait_for_mix(cluster, fleet, (1, 2, 1))
+        await wait_for_mix(
+            cluster, fleet, lambda h100, rtx, a100: (h100, rtx) == (1, 2) and a100 >= 1, "all three for more"
+        )
         (dear,) = (workload for workload in fleet.workloads if workload.variant.name == A100)
         await Workload(cluster, key.namespace, dear.ref.name).annotate(cost_per_hour="0.5")
-        await wait_for_mix(cluster, fleet, (0, 2, 4) if may_go else (1, 1, 2))
+        await wait_for_mix(
+            cluster, fleet, lambda h100, rtx, a100: h100 + rtx <= 2 and a100 >= many, "more of what became cheap"
+        )
         judged = fleet.log.judged[key]
         assert judged.ratio is not None
         assert judged.ratio >= 0.97
         assert not any(record.fate in (Fate.FAILED, Fate.REFUSED) for record in fleet.log.records)
 
 
-async def wait_for_mix(cluster: Cluster, fleet: FleetCluster, mix: tuple[int, int, int]) -> None:
-    """Return when exactly so many replicas on H100, RTX and A100 are asked for, there, and ready."""
-    names = {workload.ref.name: workload.variant.name for workload in fleet.workloads}
+async def wait_for_mix(
+    cluster: Cluster, fleet: FleetCluster, is_wanted: Callable[[int, int, int], bool], what: str
+) -> None:
+    """Return when the replicas on H100, RTX and A100 are as wanted: asked for, there, and ready."""
+    variants = {workload.ref.name: workload.variant.name for workload in fleet.workloads}
 
     async def look() -> dict[str, set[int]]:
         found = (await cluster.client.list(DEPLOYMENTS, fleet.namespace))["items"]
-        return {names[it["metadata"]["name"]]: count_replicas(it) for it in found}
+        return {variants[it["metadata"]["name"]]: count_replicas(it) for it in found}
 
-    wanted = {variant: {replicas} for variant, replicas in zip((H100, RTX, A100), mix, strict=True)}
-    await cluster.wait_until(look, lambda seen: seen == wanted, what=f"the mix is {mix}")
+    def is_done(seen: Mapping[str, set[int]]) -> bool:
+        mix = [counts.pop() for counts in (set(seen[name]) for name in (H100, RTX, A100)) if len(counts) == 1]
+        return len(mix) == 3 and is_wanted(*mix)
+
+    await cluster.wait_until(look, is_done, what=what)
 
 
 def count_replicas(deployment: Json) -> set[int]:
