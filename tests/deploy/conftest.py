@@ -1,4 +1,4 @@
-"""Helm for the tests that ask for it: at hand, or built once. Where it must be built first, these tests are slow."""
+"""Helm for the tests that ask for it: at hand, or built once; they are slow, for quick tests need no Go."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import pytest
 
 from tests.control_plane.unavailable import Unavailable
 from tests.deploy.chart import Helm
-from tests.deploy.helm_binary import find_helm, find_ready_helm
+from tests.deploy.helm_binary import find_helm
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    asking = [item for item in items if isinstance(item, pytest.Function) and "helm" in item.fixturenames]
-    if asking and find_ready_helm() is None:
-        for item in asking:
+    for item in items:
+        if isinstance(item, pytest.Function) and "helm" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
 
 
