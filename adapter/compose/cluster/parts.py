@@ -35,6 +35,8 @@ class ClusterParts:
         Looks at the cluster; somebody runs it.
     find_refused
         Tells which workloads are not ours to decide about.
+    patches_zero
+        Whether we step between 0 and 1 ourselves, until the next start.
 
     Attributes
     ----------
@@ -52,9 +54,11 @@ class ClusterParts:
         telemetry: Telemetry,
         *,
         find_refused: FindRefused,
+        patches_zero: bool,
     ) -> None:
         self._watcher, self._watch, self._clock, self._find_refused = watcher, watch, clock, find_refused
         self._poll = ConfigurationPoll(watcher, self._apply, telemetry)
+        self._patches_zero = patches_zero
         with blame_ca_file():
             self._collector = Collector(to_collector_options(watcher.current), clock, telemetry)
         self.view = ClusterView()
@@ -92,7 +96,7 @@ class ClusterParts:
             raise Unreachable(f"the cluster is not known yet: {view.inventory.reason}")
         refusals = await self._find_refused(facts.workload for facts in view.variants)
         view = replace(view, troubles=(*refusals, *view.troubles))
-        bounds, refused = find_all_bounds(loaded, view), frozenset(trouble.workload for trouble in refusals)
+        bounds, refused = find_all_bounds(view, self._patches_zero), frozenset(trouble.workload for trouble in refusals)
         merged = merge(loaded, view, bounds=bounds, now_s=self._clock.now_s(), refused=refused)
         self._collector.reconfigure(to_collector_options(merged.loaded))
         decided = {variant.workload for model in merged.settings.models for variant in model.variants}
@@ -127,9 +131,8 @@ def _to_claims(loaded: LoadedConfiguration) -> tuple[WorkloadClaim, ...]:
     return tuple(WorkloadClaim(it.workload, it.model_id, it.variant) for it in list_claims(loaded.configuration))
 
 
-def find_all_bounds(loaded: LoadedConfiguration, view: ClusterView) -> dict[WorkloadRef, tuple[int, int | None]]:
+def find_all_bounds(view: ClusterView, patches_zero: bool) -> dict[WorkloadRef, tuple[int, int | None]]:
     """Return the fewest and the most replicas that followers allow, by workload."""
-    patches_zero = loaded.configuration.kubernetes.patch_zero
     return {
         workload: find_bounds(followers, patches_zero=patches_zero) for workload, followers in view.followers.items()
     }

@@ -70,7 +70,8 @@ class ClusterWork:
     ) -> None:
         self._watcher, self._client, self._clock = watcher, client, clock
         self._identity, self._store, self._telemetry = identity, store, telemetry
-        configuration = watcher.current.configuration
+        self._started = watcher.current  # what of it holds until the next start is taken from here
+        configuration = self._started.configuration
         self._kubernetes = configuration.kubernetes
         self._namespaces = configuration.discovery.namespaces
         self._mapper = ResourceMapper(client)
@@ -152,7 +153,12 @@ class ClusterWork:
             await self._wait_until_known()
             writer = self._build_writer()
             async with ClusterParts(
-                self._watcher, self._watch, self._clock, self._telemetry, find_refused=writer.find_refused
+                self._watcher,
+                self._watch,
+                self._clock,
+                self._telemetry,
+                find_refused=writer.find_refused,
+                patches_zero=self._kubernetes.patch_zero,
             ) as parts:
                 await self._build_controller(parts, writer, states).run()
         finally:
@@ -180,7 +186,7 @@ class ClusterWork:
     def _build_controller(self, parts: ClusterParts, writer: DecisionWriter, states: KubeStateStore) -> Controller:
         def get_options() -> ActuationOptions:
             scaled = parts.merged.scaled if parts.merged is not None else ()
-            return to_actuation_options(self._watcher.current, scaled, self._watch.kubernetes_minor)
+            return to_actuation_options(self._started, scaled, self._watch.kubernetes_minor)
 
         publisher = ClusterPublisher(
             self._store,
@@ -241,7 +247,9 @@ async def open_cluster_parts(
     kubernetes = watcher.current.configuration.kubernetes
     async with open_kube_client(watcher.current.resolve(kubernetes.kubeconfig)) as client:
         watch = ClusterWatch(client, clock, to_discovery_options(watcher.current.configuration))
-        async with ClusterParts(watcher, watch, clock, telemetry, find_refused=_refuse_nothing) as parts:
+        async with ClusterParts(
+            watcher, watch, clock, telemetry, find_refused=_refuse_nothing, patches_zero=kubernetes.patch_zero
+        ) as parts:
             running = asyncio.create_task(watch.run())
             try:
                 await watch.wait_synced(SYNC_S)
