@@ -1,6 +1,6 @@
 """The command line: arguments in, exit code out. It prints and starts things; it decides and computes nothing.
 
-Exit codes: 0 done, 1 failed, 2 bad configuration or bad arguments.
+Exit codes: 0 done, 1 failed, 2 bad configuration or bad arguments; `doctor` adds 3, could not examine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ examples:
   variant-autoscaler plan --config examples/minimal.yaml
   variant-autoscaler run --config examples/minimal.yaml
 
-exit codes: 0 done, 1 failed, 2 bad configuration or bad arguments"""
+exit codes: 0 done, 1 failed (doctor: something is wrong), 2 bad configuration or bad arguments,
+            3 doctor could not examine"""
 
 
 def main(arguments: list[str] | None = None) -> int:
