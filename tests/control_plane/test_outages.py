@@ -185,6 +185,8 @@ async def test_an_api_server_that_restarts_and_a_frozen_etcd_move_no_number(
                 await product.wait_available()
                 await llama.pin(5)
                 await llama.wait_for_replicas(5)
+                for sample in samples.values():  # each of them has caught up
+                    await sample.wait_for("5")
 
                 etcd = cluster.control_plane.get_process(Part.ETCD)
                 etcd.pause()
