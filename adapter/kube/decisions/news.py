@@ -81,6 +81,7 @@ def _tell_conditions(before: Json, after: Json) -> list[News]:
     old = {entry["type"]: entry["status"] for entry in before.get("conditions", [])}
     remedies = [entry.get("remedy", "") for entry in after.get("obstacles", [])]
     has_new_obstacles = _list_codes(before) != _list_codes(after)
+    is_start = old.get("Fresh") != "True" and _is_starting(after)
     news = []
     for entry in after.get("conditions", []):
         name, status = entry["type"], entry["status"]
@@ -91,8 +92,15 @@ def _tell_conditions(before: Json, after: Json) -> list[News]:
         if has_fallen or has_recovered:
             remedy = "\n".join(filter(None, remedies)) if name == "Following" and has_fallen else ""
             message = _join(f"{name} is {status}: {entry['message']}", remedy)
-            news.append(News(entry["reason"], message, "Judge", is_warning=has_fallen))
+            news.append(News(entry["reason"], message, "Judge", is_warning=has_fallen and not is_start))
     return news
+
+
+def _is_starting(status: Json) -> bool:
+    """Return whether nothing is wrong but what every installation passes through before its first number."""
+    fresh = next((entry for entry in status.get("conditions", []) if entry["type"] == "Fresh"), {})
+    waits_for_pages = fresh.get("status") != "False" or fresh.get("reason") == ReasonCode.FIRST_READING.value
+    return waits_for_pages and set(_list_codes(status)) <= {"CannotRead"}
 
 
 def _list_codes(status: Json) -> list[str]:

@@ -95,3 +95,17 @@ def test_troubles_are_told_by_themselves_not_by_their_condition() -> None:
     assert list_news(STATUS, turn("Troubled", "True")) == ()
     trouble = Trouble(WorkloadRef("prod", "llama"), Reason(ReasonCode.BAD_ANNOTATION, "cost is no number"), "write 1.5")
     assert tell_trouble(trouble) == News("BadAnnotation", "cost is no number; write 1.5", "Discover", is_warning=True)
+
+
+def test_what_every_start_passes_through_is_told_without_a_warning() -> None:
+    first = turn("Fresh", "False")
+    first["conditions"][-1]["reason"] = "FirstReading"
+    unread = turn("Following", "False", obstacles=[{"code": "CannotRead", "message": "no metric yet"}])
+    for start in (first, unread):
+        assert [news.is_warning for news in list_news({}, start)] == [False]
+        assert [news.is_warning for news in list_news(STATUS, start)] == [True]
+
+
+def test_what_is_wrong_beside_a_start_is_a_warning() -> None:
+    obstacles = [{"code": "CannotRead", "message": "no metric yet"}, {"code": "NoFollower", "message": "none"}]
+    assert [news.is_warning for news in list_news({}, turn("Following", "False", obstacles=obstacles))] == [True]
