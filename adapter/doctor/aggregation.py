@@ -9,7 +9,8 @@ from adapter.doctor.look import Look
 from adapter.errors import AdapterError, NotFound
 from adapter.kube.api_service import NAME as API_SERVICE
 from adapter.kube.client import Json
-from adapter.kube.discovery.objects import find_condition, get_map, get_name, list_maps
+from adapter.kube.discovery.objects import get_name
+from adapter.kube.json_fields import get_condition, get_object, get_objects
 from adapter.kube.resource import ENDPOINT_SLICES, NAMESPACES, PODS
 
 _GROUP = "external.metrics.k8s.io"
@@ -120,8 +121,8 @@ async def check_endpoints(look: Look) -> list[Finding]:
     if isinstance(slices, AdapterError):
         right = f"list endpointslices.discovery.k8s.io -n {place.namespace}"
         return [tell_failure(Check.ENDPOINTS, about, slices, right=right)]
-    endpoints = [endpoint for entry in slices for endpoint in list_maps(entry, "endpoints")]
-    ready = [endpoint for endpoint in endpoints if get_map(endpoint, "conditions").get("ready") is not False]
+    endpoints = [endpoint for entry in slices for endpoint in get_objects(entry, "endpoints")]
+    ready = [endpoint for endpoint in endpoints if get_object(endpoint, "conditions").get("ready") is not False]
     if ready:
         return [ok(Check.ENDPOINTS, about, f"{len(ready)} of {len(endpoints)} ready")]
     return [await _explain_absence(look, place, about)]
@@ -145,11 +146,11 @@ async def _explain_absence(look: Look, place: Installation, about: str) -> Findi
 
 def _explain_pod(pod: Json) -> str:
     """Return why a pod is not ready."""
-    for status in list_maps(pod, "status", "containerStatuses"):
-        waiting = get_map(status, "state", "waiting").get("reason")
+    for status in get_objects(pod, "status", "containerStatuses"):
+        waiting = get_object(status, "state", "waiting").get("reason")
         if waiting:
             return str(waiting)
-    ready, phase = find_condition(pod, "Ready") or {}, get_map(pod, "status").get("phase", "Unknown")
+    ready, phase = get_condition(pod, "Ready") or {}, get_object(pod, "status").get("phase", "Unknown")
     return str(ready.get("message") or ready.get("reason") or phase)
 
 
@@ -172,7 +173,7 @@ async def check_namespaces(look: Look) -> list[Finding]:
 
 def _find_discovery_failure(namespace: Json) -> str:
     """Return what the namespace controller says, "" unless it waits for our group."""
-    condition = find_condition(namespace, "NamespaceDeletionDiscoveryFailure") or {}
+    condition = get_condition(namespace, "NamespaceDeletionDiscoveryFailure") or {}
     message = str(condition.get("message", ""))
-    is_waiting = get_map(namespace, "status").get("phase") == "Terminating" and condition.get("status") == "True"
+    is_waiting = get_object(namespace, "status").get("phase") == "Terminating" and condition.get("status") == "True"
     return message if is_waiting and _GROUP in message else ""

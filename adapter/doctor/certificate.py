@@ -14,7 +14,7 @@ from adapter.doctor.look import Look
 from adapter.errors import AdapterError, BadDocument, NotFound
 from adapter.external_metrics.serving_trust import ServingTrust, judge_serving
 from adapter.kube.api_service import NAME as API_SERVICE
-from adapter.kube.discovery.objects import get_map
+from adapter.kube.json_fields import get_object
 from adapter.kube.resource import SECRETS
 
 SOON_S = 3 * 86_400.0
@@ -40,7 +40,7 @@ async def check_certificate(look: Look) -> list[Finding]:
         return [cannot_tell(check, "", "which Service is ours is not known") for check in _CHECKS]
     if not look.configured.serves_api or look.api_owner != place.owner or isinstance(look.api_service, AdapterError):
         return []  # nobody asks for it
-    spec, remedy = get_map(look.api_service, "spec"), _find_remedy(look, place)
+    spec, remedy = get_object(look.api_service, "spec"), _find_remedy(look, place)
     if spec.get("insecureSkipTLSVerify"):
         message = "the API server does not verify who answers: anyone in between can read and forge numbers"
         patch = """kubectl patch apiservice %s --type=merge -p '{"spec":{"insecureSkipTLSVerify":false}}'"""
@@ -62,7 +62,7 @@ async def _judge_secret(look: Look, place: Installation, bundle: bytes, remedy: 
     if isinstance(secret, AdapterError):
         return _judge_by_complaint(look, about, secret, f"get secrets/{name} -n {place.namespace}", remedy)
     try:
-        trust = judge_serving(_decode(get_map(secret, "data").get(key)), bundle, server, look.now_s)
+        trust = judge_serving(_decode(get_object(secret, "data").get(key)), bundle, server, look.now_s)
     except BadDocument as problem:
         return [wrong(Check.CERTIFICATE_DATE, about, f"{key}: {problem}", remedy)]
     return _judge_trust(trust, about, look.now_s, server, remedy)

@@ -11,7 +11,7 @@ from adapter.errors import AdapterError, BadDocument, NotFound
 from adapter.kube.client import Json
 from adapter.kube.decisions.conditions import ACCEPTED
 from adapter.kube.decisions.decode import decode_workload
-from adapter.kube.discovery.objects import find_condition
+from adapter.kube.json_fields import get_condition
 from optimizer.domain import ReasonCode, WorkloadRef
 
 _ANNOTATE = (
@@ -41,7 +41,7 @@ async def check_claims(look: Look) -> list[Finding]:
         right = "list variantdecisions.variant-autoscaler.io -A"
         return findings or [tell_failure(check, "", look.decisions, right=right)]
     for item in look.list_own_decisions():
-        workload, accepted = _find_workload(item), find_condition(item, ACCEPTED) or {}
+        workload, accepted = _find_workload(item), get_condition(item, ACCEPTED) or {}
         if workload is not None and workload not in refused and accepted.get("status") == "False":
             message, code = str(accepted.get("message", "")), str(accepted.get("reason", ""))
             findings.append(wrong(check, name(workload), message, "docs/runbook.md, two installations", code))

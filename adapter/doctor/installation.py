@@ -10,7 +10,8 @@ from adapter.doctor.asking import attempt, list_items
 from adapter.errors import AdapterError, NotFound
 from adapter.kube.api_service import NAME as API_SERVICE
 from adapter.kube.client import Json, KubeClient
-from adapter.kube.discovery.objects import get_annotations, get_labels, get_map, get_name, get_namespace, list_maps
+from adapter.kube.discovery.objects import get_annotations, get_labels, get_name, get_namespace
+from adapter.kube.json_fields import get_object, get_objects
 from adapter.kube.resource import DEPLOYMENTS, PODS, SERVICES, STATEFUL_SETS, Resource
 
 OUR_LABEL = "app.kubernetes.io/name=variant-autoscaler"
@@ -69,7 +70,7 @@ class Installation:
     @property
     def selector(self) -> str:
         """How the Service finds its pods, as a label selector, "" for not at all."""
-        return to_text(get_map(self.spec, "selector").items())
+        return to_text(get_object(self.spec, "selector").items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +118,16 @@ async def find_installation(
 def find_mount(pod_spec: Json, path: str) -> Mount | None:
     """Return what is mounted at the file `path` of a container, None where nothing is, or something else."""
     wanted = PurePosixPath(path)
-    volumes = {str(volume.get("name")): volume for volume in list_maps(pod_spec, "volumes")}
+    volumes = {str(volume.get("name")): volume for volume in get_objects(pod_spec, "volumes")}
     mounts = [
-        mount for container in list_maps(pod_spec, "containers") for mount in list_maps(container, "volumeMounts")
+        mount for container in get_objects(pod_spec, "containers") for mount in get_objects(container, "volumeMounts")
     ]
     for mount in mounts:
         folder = PurePosixPath(str(mount.get("mountPath", "")))
         volume = volumes.get(str(mount.get("name")), {})
         if folder in wanted.parents:
             key = str(wanted.relative_to(folder))
-            config_map, secret = get_map(volume, "configMap"), get_map(volume, "secret")
+            config_map, secret = get_object(volume, "configMap"), get_object(volume, "secret")
             if config_map:
                 return Mount("ConfigMap", str(config_map.get("name")), key)
             return Mount("Secret", str(secret.get("secretName")), key) if secret else None
@@ -135,7 +136,7 @@ def find_mount(pod_spec: Json, path: str) -> Mount | None:
 
 def find_config_path(pod_spec: Json) -> str | None:
     """Return the path of the configuration file that a container is started with, None where it names none."""
-    for container in list_maps(pod_spec, "containers"):
+    for container in get_objects(pod_spec, "containers"):
         words = [str(word) for word in (*(container.get("command") or ()), *(container.get("args") or ()))]
         for word, following in zip(words, [*words[1:], ""], strict=True):
             if word == "--config":
@@ -148,14 +149,14 @@ def find_config_path(pod_spec: Json) -> str | None:
 def _is_led_to(service: Json, api_service: Json | AdapterError) -> bool:
     if isinstance(api_service, AdapterError) or get_name(api_service) != API_SERVICE:
         return False
-    target = get_map(api_service, "spec", "service")
+    target = get_object(api_service, "spec", "service")
     return (get_namespace(service), get_name(service)) == (target.get("namespace"), target.get("name"))
 
 
 async def _describe(client: KubeClient, service: Json) -> Installation:
-    namespace, name, spec = get_namespace(service), get_name(service), get_map(service, "spec")
+    namespace, name, spec = get_namespace(service), get_name(service), get_object(service, "spec")
     runner, pod_spec = f"deployment/{name}", Json()
-    selector = get_map(spec, "selector")
+    selector = get_object(spec, "selector")
     if selector:
         runner, pod_spec = await _find_runner(client, namespace, selector, runner)
     account = str(pod_spec.get("serviceAccountName") or "")
@@ -172,13 +173,13 @@ async def _find_runner(
     for resource in (DEPLOYMENTS, STATEFUL_SETS):
         found = await attempt(list_items(client, resource, namespace))
         for item in () if isinstance(found, AdapterError) else found:
-            template = get_map(item, "spec", "template")
+            template = get_object(item, "spec", "template")
             if selector.items() <= get_labels(template).items():
-                return f"{resource.kind.lower()}/{get_name(item)}", get_map(template, "spec")
+                return f"{resource.kind.lower()}/{get_name(item)}", get_object(template, "spec")
     pods = await attempt(list_items(client, PODS, namespace, {"labelSelector": to_text(selector.items())}))
     if isinstance(pods, AdapterError) or not pods:
         return default, {}
-    return f"pod/{get_name(pods[0])}", get_map(pods[0], "spec")
+    return f"pod/{get_name(pods[0])}", get_object(pods[0], "spec")
 
 
 def to_text(labels: Iterable[tuple[str, str]]) -> str:

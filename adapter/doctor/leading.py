@@ -12,7 +12,8 @@ from adapter.kube.decisions import HEARTBEAT_NAME
 from adapter.kube.decisions import Installation as Claimant
 from adapter.kube.decisions.assemble import assemble_models
 from adapter.kube.decisions.heartbeat import Heartbeat, decode_heartbeat
-from adapter.kube.discovery.objects import get_map, to_seconds
+from adapter.kube.discovery.objects import to_seconds
+from adapter.kube.json_fields import get_object
 from adapter.kube.resource import CONFIG_MAPS, LEASES
 from optimizer.domain import ModelDecision
 
@@ -40,7 +41,7 @@ async def check_leader(look: Look) -> list[Finding]:
 
 
 def _judge_lease(look: Look, lease: Json, about: str, place: Installation) -> Finding:
-    spec = get_map(lease, "spec")
+    spec = get_object(lease, "spec")
     holder, renewed_s = str(spec.get("holderIdentity") or ""), to_seconds(spec.get("renewTime"))
     if not holder or renewed_s is None:
         return wrong(Check.LEADER, about, "nobody leads: the last leader gave the lease up", _find_start(place))

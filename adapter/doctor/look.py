@@ -24,8 +24,8 @@ from adapter.kube.decisions import Installation as Claimant
 from adapter.kube.decisions.decode import decode_installation, decode_object
 from adapter.kube.decisions.record import DecisionRecord
 from adapter.kube.discovery import ClusterWatch
-from adapter.kube.discovery.objects import find_condition, get_map
 from adapter.kube.followers import find_bounds
+from adapter.kube.json_fields import get_condition, get_object
 from adapter.kube.resource import API_SERVICES, VARIANT_DECISIONS
 from adapter.merging import Merged, merge
 from optimizer.domain import Reason, WorkloadRef
@@ -97,7 +97,7 @@ class Look:
             return None
         if isinstance(self.api_failure, Unreachable):
             return False
-        status = (find_condition(self.api_service, "Available") or {}).get("status")
+        status = (get_condition(self.api_service, "Available") or {}).get("status")
         return {"True": True, "False": False}.get(str(status))
 
     @property
@@ -105,7 +105,7 @@ class Look:
         """What the API server says of whoever serves external metrics, "" when it does not complain."""
         if isinstance(self.api_service, AdapterError) or self.is_api_available:
             return ""
-        condition = find_condition(self.api_service, "Available") or {}
+        condition = get_condition(self.api_service, "Available") or {}
         said = f"{condition.get('reason', '')}: {condition.get('message', '')}"
         if condition.get("status") == "True":
             return f"the condition says Available, but asked through it the API server says: {self.api_failure}"
@@ -116,7 +116,7 @@ class Look:
         """``namespace/name`` of the Service that serves external metrics, "" when unknown or none."""
         if isinstance(self.api_service, AdapterError):
             return ""
-        service = get_map(self.api_service, "spec", "service")
+        service = get_object(self.api_service, "spec", "service")
         return f"{service.get('namespace')}/{service.get('name')}" if service else ""
 
     @property

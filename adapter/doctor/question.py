@@ -11,7 +11,8 @@ from adapter.doctor.asking import attempt, list_everywhere
 from adapter.errors import AdapterError
 from adapter.external_metrics.wire import GROUP_VERSION, METRIC
 from adapter.kube.client import Json, KubeClient
-from adapter.kube.discovery.objects import get_map, get_name, get_namespace, list_maps
+from adapter.kube.discovery.objects import get_name, get_namespace
+from adapter.kube.json_fields import get_object, get_objects
 from adapter.kube.resource import HORIZONTAL_POD_AUTOSCALERS
 from optimizer.domain import WorkloadRef
 
@@ -58,21 +59,21 @@ async def fetch_questions(
     for item in found:
         workload, source = asking.get((get_namespace(item), get_name(item))), _find_source(item)
         if workload is not None and source:
-            selector = render_selector(get_map(source, "selector"))
+            selector = render_selector(get_object(source, "selector"))
             questions.append(NumberQuestion(workload, get_name(item), str(source["name"]), selector))
     return tuple(questions)
 
 
 def _find_source(autoscaler: Json) -> Json:
     """Return our metric as an HPA names it, {} where it names none."""
-    sources = (get_map(entry, "external", "metric") for entry in list_maps(autoscaler, "spec", "metrics"))
+    sources = (get_object(entry, "external", "metric") for entry in get_objects(autoscaler, "spec", "metrics"))
     return next((it for it in sources if str(it.get("name", "")).partition(".")[0] == METRIC), {})
 
 
 def render_selector(selector: Mapping[str, object]) -> str:
     """Return a LabelSelector object as HPA writes it into its query."""
-    terms = [f"{key}={value}" for key, value in get_map(selector, "matchLabels").items()]
-    for expression in list_maps(selector, "matchExpressions"):
+    terms = [f"{key}={value}" for key, value in get_object(selector, "matchLabels").items()]
+    for expression in get_objects(selector, "matchExpressions"):
         key, values = expression.get("key"), ",".join(sorted(map(str, expression.get("values") or ())))
         told = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "DoesNotExist": f"!{key}"}
         terms.append(told.get(str(expression.get("operator")), str(key)))

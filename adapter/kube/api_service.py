@@ -15,6 +15,7 @@ from enum import StrEnum
 from adapter.clock import Clock
 from adapter.errors import AdapterError, Conflict, NotFound
 from adapter.kube.client import Json, KubeClient
+from adapter.kube.json_fields import get_condition, get_text, is_true
 from adapter.kube.resource import API_SERVICES
 from adapter.telemetry import log_event
 
@@ -223,12 +224,11 @@ def read_api_service(found: Json | None, owner: str, ca_bundle: bytes | None = N
 
 
 def _read_condition(found: Json) -> tuple[bool | None, str]:
-    for condition in (found.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "Available":
-            status = {"True": True, "False": False}.get(str(condition.get("status")))
-            said = f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
-            return status, "" if status else said
-    return None, ""
+    condition = get_condition(found, "Available")
+    if condition is None:
+        return None, ""
+    status = is_true(condition)
+    return status, "" if status else f"{get_text(condition, 'reason')}: {get_text(condition, 'message')}".strip(": ")
 
 
 def _decode(text: object) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import Any
 from adapter.cluster import Trouble
 from adapter.kube.client import Json
 from adapter.kube.decisions.conditions import ACCEPTED, TROUBLED
+from adapter.kube.json_fields import get_condition, get_text, is_true
 from optimizer.domain import OverrideMode, ReasonCode
 
 _UNTOLD = (ACCEPTED, TROUBLED)
@@ -98,8 +99,8 @@ def _tell_conditions(before: Json, after: Json) -> list[News]:
 
 def _is_starting(status: Json) -> bool:
     """Return whether nothing is wrong but what every installation passes through before its first number."""
-    fresh = next((entry for entry in status.get("conditions", []) if entry["type"] == "Fresh"), {})
-    waits_for_pages = fresh.get("status") != "False" or fresh.get("reason") == ReasonCode.FIRST_READING.value
+    fresh = get_condition({"status": status}, "Fresh")
+    waits_for_pages = is_true(fresh) is not False or get_text(fresh, "reason") == ReasonCode.FIRST_READING.value
     return waits_for_pages and set(_list_codes(status)) <= {"CannotRead"}
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from adapter.cluster import ClusterAmount
 from adapter.kube.client import Json
 from adapter.kube.discovery.nodes import read_node_amounts
-from adapter.kube.discovery.objects import get_namespace, get_uid, list_maps, list_templates
+from adapter.kube.discovery.objects import get_namespace, get_uid, list_templates
 from adapter.kube.discovery.options import ClusterObjects, DiscoveryOptions
 from adapter.kube.discovery.quotas import QuotaUser, read_quota_amounts
 from adapter.kube.discovery.running import Lens, Running
 from adapter.kube.discovery.shortfall import Shortfall, to_amount
+from adapter.kube.json_fields import get_objects
 from optimizer.domain import WorkloadRef
 
 
@@ -68,4 +69,4 @@ def _get_templates(document: Json) -> tuple[Json, ...]:
 
 def _list_tolerations(document: Json) -> tuple[Json, ...]:
     templates = _get_templates(document)
-    return tuple(entry for template in templates for entry in list_maps(template, "spec", "tolerations"))
+    return tuple(entry for template in templates for entry in get_objects(template, "spec", "tolerations"))

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from adapter.errors import BadDocument
 from adapter.kube.client import Json
-from adapter.kube.discovery.objects import get_map, iterate_containers, list_maps, list_templates
+from adapter.kube.discovery.objects import iterate_containers, list_templates
+from adapter.kube.json_fields import get_object, get_objects
 from adapter.kube.quantity import parse_quantity
 
 ACCELERATOR_RESOURCES = (
@@ -64,7 +65,7 @@ class DeviceCounter:
         beside = self._sum(iterate_containers(pod))
         peaks: dict[str, int] = {}
         sidecars: dict[str, int] = {}
-        for container in list_maps(pod, "spec", "initContainers"):
+        for container in get_objects(pod, "spec", "initContainers"):
             own = self._read(container)
             if container.get("restartPolicy") == "Always":
                 sidecars = _add(sidecars, own)
@@ -82,7 +83,7 @@ class DeviceCounter:
 
     def count_allocatable(self, node: Json) -> Mapping[str, int]:
         """Return the devices that a node can give to pods, by resource."""
-        return self._count(get_map(node, "status", "allocatable"))
+        return self._count(get_object(node, "status", "allocatable"))
 
     def _sum(self, containers: Iterable[Json]) -> dict[str, int]:
         total: dict[str, int] = {}
@@ -92,8 +93,8 @@ class DeviceCounter:
 
     def _read(self, container: Json) -> dict[str, int]:
         """Return the devices of one container; requests and limits of devices are equal, and either may be left out."""
-        limits = self._count(get_map(container, "resources", "limits"))
-        return {**limits, **self._count(get_map(container, "resources", "requests"))}
+        limits = self._count(get_object(container, "resources", "limits"))
+        return {**limits, **self._count(get_object(container, "resources", "requests"))}
 
     def _count(self, amounts: Mapping[str, object]) -> dict[str, int]:
         counted = {}

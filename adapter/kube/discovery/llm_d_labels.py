@@ -8,7 +8,6 @@ from dataclasses import replace
 from adapter.kube.client import Json
 from adapter.kube.discovery.objects import (
     Identity,
-    get_map,
     get_name,
     get_namespace,
     is_being_deleted,
@@ -17,6 +16,7 @@ from adapter.kube.discovery.objects import (
 )
 from adapter.kube.discovery.told import Sheet, Told, describe_source, merge_told
 from adapter.kube.discovery.values import parse_flag, parse_price_per_hour, parse_roles, parse_text
+from adapter.kube.json_fields import get_object
 from optimizer.domain import WorkloadRef
 
 PREFIX = "llm-d.ai/"
@@ -53,7 +53,7 @@ def find_scalers(hpas: Iterable[Json], scaled_objects: Iterable[Json]) -> Mappin
     found: dict[Identity, Json] = {}
     last_first = [sorted(scalers, key=get_name, reverse=True) for scalers in (hpas, scaled_objects)]
     for scaler in (scaler for scalers in last_first for scaler in scalers):
-        target = get_map(scaler, "spec", "scaleTargetRef")
+        target = get_object(scaler, "spec", "scaleTargetRef")
         if not target.get("name") or is_being_deleted(scaler) or not Sheet(scaler).read(MANAGED_KEY, parse_flag):
             continue
         kind, version = str(target.get("kind") or "Deployment"), str(target.get("apiVersion") or "apps/v1")

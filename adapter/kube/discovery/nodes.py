@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from adapter.cluster import AmountKind, ClusterAmount
 from adapter.kube.client import Json
 from adapter.kube.discovery.devices import DeviceCounter
-from adapter.kube.discovery.objects import find_condition, get_map, get_name, get_uid, list_maps
+from adapter.kube.discovery.objects import get_name, get_uid
 from adapter.kube.discovery.placement import read_node_accelerator, to_device_type
 from adapter.kube.discovery.pods import is_replica
+from adapter.kube.json_fields import get_condition, get_object, get_objects
 
 _KEEPING_OUT = ("NoSchedule", "NoExecute")
 
@@ -70,11 +71,11 @@ def read_node_amounts(
 
 def takes_pods(node: Json, tolerations: Iterable[Json], counter: DeviceCounter) -> bool:
     """Whether a node is ready, not cordoned, and without a taint that keeps out pods with `tolerations`."""
-    ready = find_condition(node, "Ready") or {}
-    if ready.get("status") != "True" or get_map(node, "spec").get("unschedulable") is True:
+    ready = get_condition(node, "Ready") or {}
+    if ready.get("status") != "True" or get_object(node, "spec").get("unschedulable") is True:
         return False
     tolerated = tuple(tolerations)
-    taints = (taint for taint in list_maps(node, "spec", "taints") if taint.get("effect") in _KEEPING_OUT)
+    taints = (taint for taint in get_objects(node, "spec", "taints") if taint.get("effect") in _KEEPING_OUT)
     return all(
         counter.is_accelerator(str(taint.get("key"))) or any(_tolerates(entry, taint) for entry in tolerated)
         for taint in taints
@@ -97,7 +98,7 @@ def _sum_requests(
     requested: dict[tuple[str, str], int] = defaultdict(int)
     held: dict[tuple[str, str], int] = defaultdict(int)
     for pod in pods:
-        node = get_map(pod, "spec").get("nodeName")
+        node = get_object(pod, "spec").get("nodeName")
         if node and is_replica(pod):
             of_whom = held if get_uid(pod) in ours else requested
             for resource, devices in counter.count_pod(pod).items():

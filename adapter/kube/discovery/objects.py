@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adapter.errors import BadDocument
 from adapter.kube.client import Json
+from adapter.kube.json_fields import get_object, get_objects
 from adapter.kube.wire_times import parse_time_s
 from optimizer.domain import WorkloadRef
 
@@ -20,66 +21,47 @@ class Controller:
     name: str
 
 
-def get_map(document: Mapping[str, object], *path: str) -> Json:
-    """Return the object at `path`, an empty one where there is none."""
-    found: object = document
-    for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def list_maps(document: Mapping[str, object], *path: str) -> tuple[Json, ...]:
-    """Return the objects in the list at `path`, none where there is no list."""
-    found = get_map(document, *path[:-1]).get(path[-1])
-    return tuple(entry for entry in found if isinstance(entry, dict)) if isinstance(found, list) else ()
-
-
 def get_labels(document: Json) -> Mapping[str, str]:
     """Return the labels."""
-    return get_map(document, "metadata", "labels")
+    return get_object(document, "metadata", "labels")
 
 
 def get_annotations(document: Json) -> Mapping[str, str]:
     """Return the annotations."""
-    return get_map(document, "metadata", "annotations")
+    return get_object(document, "metadata", "annotations")
 
 
 def get_name(document: Json) -> str:
     """Return the name."""
-    return str(get_map(document, "metadata").get("name", ""))
+    return str(get_object(document, "metadata").get("name", ""))
 
 
 def get_namespace(document: Json) -> str:
     """Return the namespace, "" for what lives in none."""
-    return str(get_map(document, "metadata").get("namespace", ""))
+    return str(get_object(document, "metadata").get("namespace", ""))
 
 
 def get_uid(document: Json) -> str:
     """Return the identity that no other object ever had."""
-    return str(get_map(document, "metadata").get("uid", ""))
+    return str(get_object(document, "metadata").get("uid", ""))
 
 
 def get_created_s(document: Json) -> float | None:
     """Return when it was made [Unix s]."""
-    return to_seconds(get_map(document, "metadata").get("creationTimestamp"))
+    return to_seconds(get_object(document, "metadata").get("creationTimestamp"))
 
 
 def is_being_deleted(document: Json) -> bool:
     """Whether somebody deleted it and it only finishes."""
-    return bool(get_map(document, "metadata").get("deletionTimestamp"))
+    return bool(get_object(document, "metadata").get("deletionTimestamp"))
 
 
 def get_controller(document: Json) -> Controller | None:
     """Return the owner that manages it."""
-    for owner in list_maps(document, "metadata", "ownerReferences"):
+    for owner in get_objects(document, "metadata", "ownerReferences"):
         if owner.get("controller") is True:
             return Controller(str(owner.get("uid", "")), str(owner.get("kind", "")), str(owner.get("name", "")))
     return None
-
-
-def find_condition(document: Json, kind: str) -> Json | None:
-    """Return the status condition of type `kind`, None where nobody set it."""
-    return next((entry for entry in list_maps(document, "status", "conditions") if entry.get("type") == kind), None)
 
 
 def to_seconds(text: object) -> float | None:
@@ -107,7 +89,7 @@ def to_identity(workload: WorkloadRef) -> Identity:
 
 def get_requested_replicas(workload: Json) -> int | None:
     """Return ``spec.replicas``; absent means 1, and what is no count is unknown."""
-    replicas = get_map(workload, "spec").get("replicas", 1)
+    replicas = get_object(workload, "spec").get("replicas", 1)
     is_count = isinstance(replicas, int) and not isinstance(replicas, bool) and replicas >= 0
     return replicas if is_count else None
 
@@ -117,25 +99,25 @@ def list_templates(workload: Json) -> tuple[tuple[Json, int], ...]:
 
     A LeaderWorkerSet has one leader and ``size - 1`` workers; every other kind has ``spec.template``, if any.
     """
-    group = get_map(workload, "spec", "leaderWorkerTemplate")
+    group = get_object(workload, "spec", "leaderWorkerTemplate")
     if not group:
-        template = get_map(workload, "spec", "template")
+        template = get_object(workload, "spec", "template")
         return ((template, 1),) if template else ()
-    worker = get_map(group, "workerTemplate")
-    leader = get_map(group, "leaderTemplate") or worker
+    worker = get_object(group, "workerTemplate")
+    leader = get_object(group, "leaderTemplate") or worker
     others = get_group_size(workload) - 1
     return ((leader, 1), (worker, others)) if others > 0 else ((leader, 1),)
 
 
 def get_group_size(workload: Json) -> int:
     """Return how many pods make one replica: the size of a LeaderWorkerSet's group, else 1."""
-    size = get_map(workload, "spec", "leaderWorkerTemplate").get("size", 1)
+    size = get_object(workload, "spec", "leaderWorkerTemplate").get("size", 1)
     return size if isinstance(size, int) and size > 0 else 1
 
 
 def iterate_containers(pod: Json) -> Iterator[Json]:
     """Yield the containers of a pod or template that run beside each other: sidecars first."""
-    for container in list_maps(pod, "spec", "initContainers"):
+    for container in get_objects(pod, "spec", "initContainers"):
         if container.get("restartPolicy") == "Always":
             yield container
-    yield from list_maps(pod, "spec", "containers")
+    yield from get_objects(pod, "spec", "containers")

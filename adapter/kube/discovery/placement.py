@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from adapter.kube.client import Json
 from adapter.kube.discovery.accelerator_names import find_instance_accelerator, to_accelerator_name
-from adapter.kube.discovery.objects import get_labels, get_map, list_maps
+from adapter.kube.discovery.objects import get_labels
+from adapter.kube.json_fields import get_object, get_objects
 
 NODE_LABELS = (
     "nvidia.com/gpu.product",
@@ -59,11 +60,11 @@ def find_asked_accelerator(template: Json, catalog: Iterable[str] = ()) -> str |
 
     None where they tell none, or several. Terms of an affinity are alternatives: all must name the same type.
     """
-    spec = get_map(template, "spec")
-    selected = _read_labels(get_map(spec, "nodeSelector"), catalog)
+    spec = get_object(template, "spec")
+    selected = _read_labels(get_object(spec, "nodeSelector"), catalog)
     if selected is not None:
         return selected
-    terms = list_maps(
+    terms = get_objects(
         spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"
     )
     admitted = [_read_term(term, catalog) for term in terms]
@@ -126,7 +127,7 @@ def _read_labels(labels: Mapping[str, str], catalog: Iterable[str]) -> str | Non
 def _read_term(term: Json, catalog: Iterable[str]) -> frozenset[str]:
     """Return the types that a term of a node affinity admits, none where it does not tell."""
     best: dict[str, frozenset[str]] = {}
-    for wanted in list_maps(term, "matchExpressions"):
+    for wanted in get_objects(term, "matchExpressions"):
         values = wanted.get("values")
         if wanted.get("operator") == "In" and isinstance(values, list) and values:
             key = str(wanted.get("key"))

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 from adapter.inventory import PodEntry
 from adapter.kube.client import Json
 from adapter.kube.discovery.objects import (
-    find_condition,
     get_annotations,
     get_created_s,
     get_labels,
-    get_map,
     get_name,
     get_namespace,
     get_uid,
     is_being_deleted,
-    list_maps,
     to_seconds,
 )
+from adapter.kube.json_fields import get_condition, get_object, get_objects
 from optimizer.domain import PodKey, PodPhase
 
 SET_LABEL = "leaderworkerset.sigs.k8s.io/name"
@@ -58,27 +56,27 @@ class Replica:
 
 def is_replica(pod: Json) -> bool:
     """Whether a pod serves or is going to: one that was evicted, failed or finished is only a record."""
-    return get_map(pod, "status").get("phase") not in ("Failed", "Succeeded")
+    return get_object(pod, "status").get("phase") not in ("Failed", "Succeeded")
 
 
 def read_phase(pod: Json) -> PodPhase:
     """Return how far a pod is; one that is unready after having been ready is starting again."""
     if is_being_deleted(pod):
         return PodPhase.TERMINATING
-    ready = find_condition(pod, "Ready") or {}
+    ready = get_condition(pod, "Ready") or {}
     return PodPhase.READY if ready.get("status") == "True" else PodPhase.STARTING
 
 
 def read_ready_s(pod: Json) -> float | None:
     """Return since when it is ready [Unix s], None while it is not."""
-    ready = find_condition(pod, "Ready") or {}
+    ready = get_condition(pod, "Ready") or {}
     return to_seconds(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None
 
 
 def read_url(pod: Json, port: int) -> str:
     """Return the base address of a pod's server, "" while it has none."""
-    status = get_map(pod, "status")
-    addresses = [status.get("podIP"), *(entry.get("ip") for entry in list_maps(status, "podIPs"))]
+    status = get_object(pod, "status")
+    addresses = [status.get("podIP"), *(entry.get("ip") for entry in get_objects(status, "podIPs"))]
     address = next((str(entry) for entry in addresses if entry), "")
     host = f"[{address}]" if ":" in address else address
     return f"http://{host}:{port}" if address else ""
@@ -119,7 +117,7 @@ def _read_replica(leader: Json, members: tuple[Json, ...], size: int, port: int)
     ready_s = _get_last([read_ready_s(pod) for pod in members]) if phase is PodPhase.READY else None
     entry = PodEntry(key, read_url(leader, port), phase, get_created_s(leader), ready_s)
     since_s, why = _read_waiting(members)
-    is_placed = len(members) >= size and all(get_map(pod, "spec").get("nodeName") for pod in members)
+    is_placed = len(members) >= size and all(get_object(pod, "spec").get("nodeName") for pod in members)
     return Replica(entry, members, is_placed, since_s, why)
 
 
@@ -146,7 +144,7 @@ def _read_waiting(members: tuple[Json, ...]) -> tuple[float | None, str]:
     """Return since when the scheduler has found no place for the first of `members` that waits, and what it says."""
     waiting = []
     for pod in members:
-        scheduled = find_condition(pod, "PodScheduled") or {}
+        scheduled = get_condition(pod, "PodScheduled") or {}
         if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
             told_s = to_seconds(scheduled.get("lastTransitionTime"))
             since_s = get_created_s(pod) if told_s is None else told_s

@@ -9,8 +9,9 @@ from adapter.cluster import AmountKind, ClusterAmount
 from adapter.errors import BadDocument
 from adapter.kube.client import Json
 from adapter.kube.discovery.devices import DeviceCounter
-from adapter.kube.discovery.objects import get_map, get_name, get_namespace, list_maps, to_seconds
+from adapter.kube.discovery.objects import get_name, get_namespace, to_seconds
 from adapter.kube.discovery.pods import is_replica
+from adapter.kube.json_fields import get_object, get_objects
 from adapter.kube.quantity import parse_quantity
 
 _REQUESTS = "requests."
@@ -54,7 +55,7 @@ def read_quota_amounts(
     ours, strangers, amounts = tuple(users), tuple(others), []
     if not set(_list_scopes(quota)) <= _KNOWN_SCOPES:
         return ()
-    for key, bound in get_map(quota, "spec", "hard").items():
+    for key, bound in get_object(quota, "spec", "hard").items():
         resource, hard = key.removeprefix(_REQUESTS), _to_devices(bound)
         if not key.startswith(_REQUESTS) or not counter.is_accelerator(resource) or hard is None:
             continue
@@ -82,28 +83,28 @@ def _list_types(quota: Json, resource: str, users: tuple[QuotaUser, ...], now_s:
 
 def _counts(quota: Json, pod: Json, now_s: float) -> bool:
     """Whether `quota` counts `pod`: not what has finished, nor what should have been gone by now."""
-    ends_s = to_seconds(get_map(pod, "metadata").get("deletionTimestamp"))
+    ends_s = to_seconds(get_object(pod, "metadata").get("deletionTimestamp"))
     if not is_replica(pod) or (ends_s is not None and now_s > ends_s):
         return False
-    has_end = get_map(pod, "spec").get("activeDeadlineSeconds") is not None
+    has_end = get_object(pod, "spec").get("activeDeadlineSeconds") is not None
     if has_end and "NotTerminating" in _list_scopes(quota):
         return False
     return all(_admits_priority(wanted, pod) for wanted in _list_wanted(quota))
 
 
 def _list_scopes(quota: Json) -> list[str]:
-    plain = get_map(quota, "spec").get("scopes") or []
+    plain = get_object(quota, "spec").get("scopes") or []
     return [*map(str, plain), *(str(wanted.get("scopeName")) for wanted in _list_wanted(quota))]
 
 
 def _list_wanted(quota: Json) -> tuple[Json, ...]:
-    return list_maps(quota, "spec", "scopeSelector", "matchExpressions")
+    return get_objects(quota, "spec", "scopeSelector", "matchExpressions")
 
 
 def _admits_priority(wanted: Json, pod: Json) -> bool:
     if wanted.get("scopeName") != "PriorityClass":
         return True
-    name, values = get_map(pod, "spec").get("priorityClassName"), wanted.get("values") or []
+    name, values = get_object(pod, "spec").get("priorityClassName"), wanted.get("values") or []
     if wanted.get("operator") in ("In", "NotIn"):
         is_among = name in values
         return is_among if wanted["operator"] == "In" else not is_among

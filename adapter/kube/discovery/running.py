@@ -12,14 +12,7 @@ from adapter.kube.client import Json
 from adapter.kube.discovery.candidates import Candidate
 from adapter.kube.discovery.devices import DeviceCounter
 from adapter.kube.discovery.memory import OWNER_S, Memory
-from adapter.kube.discovery.objects import (
-    find_condition,
-    get_group_size,
-    get_map,
-    get_requested_replicas,
-    get_uid,
-    to_seconds,
-)
+from adapter.kube.discovery.objects import get_group_size, get_requested_replicas, get_uid, to_seconds
 from adapter.kube.discovery.options import ScaledObject
 from adapter.kube.discovery.ownership import PodIndex
 from adapter.kube.discovery.placement import Placement, find_placement
@@ -28,6 +21,7 @@ from adapter.kube.discovery.selector import parse_selector
 from adapter.kube.discovery.serving import DEFAULT_PORTS
 from adapter.kube.discovery.shortfall import PlacementSight, look_at_placement
 from adapter.kube.discovery.variant_facts import Template, build_facts, choose_accelerator, read_template
+from adapter.kube.json_fields import get_condition, get_object
 from optimizer.domain import PodPhase, Reason, ReasonCode, WorkloadRef
 
 _GROUPED = "LeaderWorkerSet"
@@ -117,7 +111,7 @@ class Running:
 
     def _find_refusal(self) -> tuple[int, float, str] | None:
         """Return how many pods of a Deployment could not be made, since when [Unix s] and why, such as for a quota."""
-        failure = find_condition(self.document, "ReplicaFailure") or {}
+        failure = get_condition(self.document, "ReplicaFailure") or {}
         since_s = to_seconds(failure.get("lastTransitionTime"))
         staying = sum(replica.entry.phase is not PodPhase.TERMINATING for replica in self.replicas)
         missing = (self.requested_replicas or 0) - staying
@@ -183,7 +177,7 @@ def _read_replicas(document: Json, pods: tuple[Json, ...], facts: VariantFacts) 
 def _list_seen_types(pods: tuple[Json, ...], lens: Lens) -> list[str]:
     """Return the accelerator types of the nodes of pods that have devices, once per pod."""
     nodes = (
-        str(get_map(pod, "spec").get("nodeName")) for pod in pods if is_replica(pod) and lens.counter.count_pod(pod)
+        str(get_object(pod, "spec").get("nodeName")) for pod in pods if is_replica(pod) and lens.counter.count_pod(pod)
     )
     return [lens.node_types[node] for node in nodes if node in lens.node_types]
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from adapter.config.schema import EngineName
 from adapter.kube.client import Json
 from adapter.kube.discovery.devices import DeviceCounter
-from adapter.kube.discovery.objects import get_map, list_maps, list_templates
+from adapter.kube.discovery.objects import list_templates
+from adapter.kube.json_fields import get_object, get_objects
 
 DEFAULT_PORTS: Mapping[str, int] = {EngineName.VLLM: 8000, EngineName.SGLANG: 30000}
 """Ports the engines listen on unless told otherwise."""
@@ -32,7 +33,7 @@ def find_engine(workload: Json, counter: DeviceCounter) -> str | None:
 
 def find_port(workload: Json, counter: DeviceCounter) -> int | None:
     """Return the port that the serving container declares for metrics or HTTP, else its first one, None without any."""
-    ports = [port for port in list_maps(_find_container(workload, counter), "ports") if _is_tcp(port)]
+    ports = [port for port in get_objects(_find_container(workload, counter), "ports") if _is_tcp(port)]
     named = {str(port.get("name")): port["containerPort"] for port in reversed(ports)}
     first = ports[0]["containerPort"] if ports else None
     return next((named[name] for name in _PORT_NAMES if name in named), first)
@@ -41,14 +42,14 @@ def find_port(workload: Json, counter: DeviceCounter) -> int | None:
 def find_grace_s(workload: Json) -> float:
     """Return how long a pod may take to finish [s]."""
     for template, _ in list_templates(workload):
-        grace_s = get_map(template, "spec").get("terminationGracePeriodSeconds")
+        grace_s = get_object(template, "spec").get("terminationGracePeriodSeconds")
         return float(grace_s) if isinstance(grace_s, int) else DEFAULT_GRACE_S
     return DEFAULT_GRACE_S
 
 
 def has_pre_stop(workload: Json) -> bool:
     """Whether the serving container does something before it is asked to stop, such as waiting for routers."""
-    return bool(get_map(_find_container(workload, DeviceCounter()), "lifecycle", "preStop"))
+    return bool(get_object(_find_container(workload, DeviceCounter()), "lifecycle", "preStop"))
 
 
 def find_container_name(workload: Json) -> str:
@@ -59,7 +60,7 @@ def find_container_name(workload: Json) -> str:
 def _find_container(workload: Json, counter: DeviceCounter) -> Json:
     """Return the container that serves: of the leader's template the one with accelerators, else the first one."""
     for template, _ in list_templates(workload):
-        containers = list_maps(template, "spec", "containers")
+        containers = get_objects(template, "spec", "containers")
         with_devices = [entry for entry in containers if counter.count_pod({"spec": {"containers": [entry]}})]
         return next(iter(with_devices or containers), {})
     return {}

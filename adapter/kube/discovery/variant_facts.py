@@ -13,12 +13,7 @@ from adapter.kube.discovery.claims import Claimed, LabelClaim
 from adapter.kube.discovery.devices import DeviceCounter
 from adapter.kube.discovery.field_owner import find_replicas_owner
 from adapter.kube.discovery.llm_d_labels import read_llm_d_labels
-from adapter.kube.discovery.objects import (
-    get_created_s,
-    get_group_size,
-    get_uid,
-    list_templates,
-)
+from adapter.kube.discovery.objects import get_created_s, get_group_size, get_uid, list_templates
 from adapter.kube.discovery.our_labels import read_our_labels
 from adapter.kube.discovery.placement import find_asked_accelerator, to_device_type
 from adapter.kube.discovery.serving import find_engine, find_grace_s, find_port, has_pre_stop

@@ -18,7 +18,7 @@ from adapter.kube.client import Json, KubeClient
 from adapter.kube.discovery.claims import WorkloadClaim
 from adapter.kube.discovery.llm_d_labels import find_scalers
 from adapter.kube.discovery.memory import Memory
-from adapter.kube.discovery.objects import get_map, to_identity
+from adapter.kube.discovery.objects import to_identity
 from adapter.kube.discovery.options import ClusterObjects, DiscoveryOptions
 from adapter.kube.discovery.scaled import ScaledObjects
 from adapter.kube.discovery.server_version import ServerVersion
@@ -31,6 +31,7 @@ from adapter.kube.discovery.trimming import (
     trim_workload,
 )
 from adapter.kube.discovery.view import build_view
+from adapter.kube.json_fields import get_object
 from adapter.kube.mapper import ResourceMapper
 from adapter.kube.reflector import ObjectCache
 from adapter.kube.resource import (
@@ -260,7 +261,7 @@ class ClusterWatch:
         if Dialect.LLM_D in self.options.dialects:
             scalers = find_scalers(self._list("hpas"), self._list("scaled_objects"))
             for (namespace, name, kind, group), scaler in scalers.items():
-                version = get_map(scaler, "spec", "scaleTargetRef").get("apiVersion") or "apps/v1"
+                version = get_object(scaler, "spec", "scaleTargetRef").get("apiVersion") or "apps/v1"
                 claimed.setdefault((namespace, name, kind, group), WorkloadRef(namespace, name, kind, str(version)))
         return tuple(ref for (_, _, kind, group), ref in claimed.items() if (group, kind) not in _WATCHED_WORKLOADS)
 

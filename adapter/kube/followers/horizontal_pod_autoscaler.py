@@ -12,16 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.cluster import Follower, FollowerKind
-from adapter.kube.followers.json_fields import (
-    get_condition,
-    get_count,
-    get_field,
-    get_object,
-    get_objects,
-    get_quantity,
-    get_text,
-    is_true,
-)
 from adapter.kube.followers.obstacles import Fault, ObstacleCode, sort_obstacles, to_obstacles
 from adapter.kube.followers.recommended import METRIC, make_metric
 from adapter.kube.followers.scaling_rules import (
@@ -32,6 +22,16 @@ from adapter.kube.followers.scaling_rules import (
 )
 from adapter.kube.followers.selection import KnownWorkloads, find_selection_faults, read_selection
 from adapter.kube.followers.yaml_lines import render_patch
+from adapter.kube.json_fields import (
+    get_condition,
+    get_count,
+    get_field,
+    get_object,
+    get_objects,
+    get_quantity,
+    get_text,
+    is_true,
+)
 from optimizer.domain import WorkloadRef
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

@@ -20,7 +20,10 @@ from typing import Any
 from adapter.cluster import Follower, FollowerKind, Obstacle
 from adapter.config.quantities import parse_duration_s
 from adapter.kube.followers.horizontal_pod_autoscaler import ReadingOptions, is_our_metric, read_voice
-from adapter.kube.followers.json_fields import (
+from adapter.kube.followers.obstacles import Fault, ObstacleCode, sort_obstacles, to_obstacles
+from adapter.kube.followers.selection import KnownWorkloads, find_selection_faults, read_selection
+from adapter.kube.followers.yaml_lines import Tree, render_patch
+from adapter.kube.json_fields import (
     get_count,
     get_object,
     get_objects,
@@ -28,9 +31,6 @@ from adapter.kube.followers.json_fields import (
     get_text,
     get_texts,
 )
-from adapter.kube.followers.obstacles import Fault, ObstacleCode, sort_obstacles, to_obstacles
-from adapter.kube.followers.selection import KnownWorkloads, find_selection_faults, read_selection
-from adapter.kube.followers.yaml_lines import Tree, render_patch
 from optimizer.domain import WorkloadRef
 
 _HEAD = "autoscaling.aibrix.ai/"

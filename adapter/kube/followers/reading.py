@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 
 from adapter.cluster import Follower, FollowerKind, Obstacle
 from adapter.kube.followers.horizontal_pod_autoscaler import ReadingOptions, read_autoscaler
-from adapter.kube.followers.json_fields import get_object, get_objects, get_text
 from adapter.kube.followers.obstacles import ObstacleCode, sort_obstacles
 from adapter.kube.followers.pod_autoscaler import read_pod_autoscaler
 from adapter.kube.followers.recommended import METRIC
 from adapter.kube.followers.scaled_object import read_scaled_object
 from adapter.kube.followers.scaling_rules import DEFAULT_TOLERANCE_RATIO
 from adapter.kube.followers.selection import KnownWorkloads
+from adapter.kube.json_fields import get_object, get_objects, get_text
 from optimizer.domain import WorkloadRef
 
 _MAKERS = (FollowerKind.KEDA.value, FollowerKind.POD_AUTOSCALER.value)

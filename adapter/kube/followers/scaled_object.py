@@ -12,7 +12,15 @@ from typing import Any
 
 from adapter.cluster import Follower, FollowerKind, Obstacle
 from adapter.kube.followers.horizontal_pod_autoscaler import ReadingOptions, Voice, read_voice
-from adapter.kube.followers.json_fields import (
+from adapter.kube.followers.obstacles import Fault, ObstacleCode, sort_obstacles, to_obstacles
+from adapter.kube.followers.scaling_rules import (
+    Place,
+    find_rule_obstacles,
+    read_scaling_rules,
+)
+from adapter.kube.followers.selection import KnownWorkloads
+from adapter.kube.followers.yaml_lines import Tree, render_patch
+from adapter.kube.json_fields import (
     get_condition,
     get_count,
     get_field,
@@ -23,14 +31,6 @@ from adapter.kube.followers.json_fields import (
     get_texts,
     is_true,
 )
-from adapter.kube.followers.obstacles import Fault, ObstacleCode, sort_obstacles, to_obstacles
-from adapter.kube.followers.scaling_rules import (
-    Place,
-    find_rule_obstacles,
-    read_scaling_rules,
-)
-from adapter.kube.followers.selection import KnownWorkloads
-from adapter.kube.followers.yaml_lines import Tree, render_patch
 from optimizer.domain import WorkloadRef
 
 _BEHAVIOR = ("spec", "advanced", "horizontalPodAutoscalerConfig", "behavior")

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.cluster import Obstacle
-from adapter.kube.followers.json_fields import get_count, get_object, get_objects, get_quantity, get_text
 from adapter.kube.followers.obstacles import ObstacleCode
 from adapter.kube.followers.recommended import (
     GATED_TOLERANCE_MINOR,
@@ -28,6 +27,7 @@ from adapter.kube.followers.recommended import (
     render_configuration,
 )
 from adapter.kube.followers.yaml_lines import Tree, nest, render_patch
+from adapter.kube.json_fields import get_count, get_object, get_objects, get_quantity, get_text
 
 DEFAULT_TOLERANCE_RATIO = 0.1
 DEFAULT_DOWN_WINDOW_S = 300.0

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from adapter.kube.followers.json_fields import get_field, get_object, get_objects, get_text
 from adapter.kube.followers.obstacles import Fault, ObstacleCode
+from adapter.kube.json_fields import get_field, get_object, get_objects, get_text
 from optimizer.domain import WorkloadRef
 
 K = TypeVar("K", bound=Hashable)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from adapter.errors import BadDocument
+from adapter.kube.client import Json
 from adapter.kube.quantity import parse_quantity
 
 _parse_quantity = lru_cache(maxsize=1024)(parse_quantity)  # a cluster writes few different ones
@@ -21,13 +22,13 @@ def get_field(document: object, *path: str) -> Any:
     return document
 
 
-def get_object(document: object, *path: str) -> Mapping[str, Any]:
+def get_object(document: object, *path: str) -> Json:
     """Return the object at `path`, empty where there is none."""
     value = get_field(document, *path)
     return value if isinstance(value, dict) else {}
 
 
-def get_objects(document: object, *path: str) -> tuple[Mapping[str, Any], ...]:
+def get_objects(document: object, *path: str) -> tuple[Json, ...]:
     """Return the objects of the list at `path`, leaving out whatever else stands in it."""
     value = get_field(document, *path)
     return tuple(entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else ()
@@ -59,7 +60,7 @@ def get_texts(document: object, *path: str) -> dict[str, str]:
     return {key: value for key, value in get_object(document, *path).items() if isinstance(value, str)}
 
 
-def get_condition(document: object, condition_type: str) -> Mapping[str, Any] | None:
+def get_condition(document: object, condition_type: str) -> Json | None:
     """Return the condition of that type in ``status.conditions``, None where there is none."""
     return next(
         (entry for entry in get_objects(document, "status", "conditions") if entry.get("type") == condition_type), None
