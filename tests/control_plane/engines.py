@@ -10,7 +10,7 @@ from adapter.clock import Clock
 from adapter.demo.engine_server import EngineServer, EngineSettings
 from adapter.kube.client import Json
 from optimizer.domain import IterationLaw
-from tests.control_plane.pod_life import MakeServer
+from tests.control_plane.fake_pod_life import MakeServer
 
 ENGINE = EngineSettings(
     model_name="model",

@@ -16,7 +16,7 @@ from adapter.errors import Conflict, NotFound, Unreachable
 from adapter.kube.client import Json, KubeClient, PatchType
 from adapter.kube.resource import NODES, PODS
 from tests.control_plane.fake_nodes import FakeNode, place_pods
-from tests.control_plane.pod_life import MakeServer, PodLife, Stage
+from tests.control_plane.fake_pod_life import FakePodLife, MakeServer, Stage
 
 _LOOK_EVERY_WALL_S = 0.1
 
@@ -55,22 +55,22 @@ class FakeKubelet:
         on_change: Callable[[], None] | None = None,
     ) -> None:
         self.startup_s = startup_s
-        self.history: list[PodLife] = []
+        self.history: list[FakePodLife] = []
         self._client = client
         self._clock = clock or ScaledClock.starting_now()
         self._make_server = make_server or _run_nothing
         self._on_change = on_change or _ignore
-        self._lives: dict[str, PodLife] = {}
+        self._lives: dict[str, FakePodLife] = {}
         self._refused: dict[str, str] = {}
         self._numbers = itertools.count(1)
         self._lock = asyncio.Lock()  # a node is not taken away while pods are bound to it
 
     @property
-    def lives(self) -> tuple[PodLife, ...]:
+    def lives(self) -> tuple[FakePodLife, ...]:
         """Pods that are bound and not gone."""
         return tuple(life for life in self._lives.values() if life.stage is not Stage.GONE)
 
-    def get_ready(self, namespace: str, app: str | None = None) -> list[PodLife]:
+    def get_ready(self, namespace: str, app: str | None = None) -> list[FakePodLife]:
         """Return the ready pods of `namespace`, or of those the ones with the label ``app``."""
         return [
             life
@@ -171,7 +171,7 @@ class FakeKubelet:
         if not pod["spec"].get("nodeName") or _is_over(pod):
             return
         if uid not in self._lives:
-            self._lives[uid] = PodLife(
+            self._lives[uid] = FakePodLife(
                 self._client,
                 self._clock,
                 pod,

@@ -33,8 +33,8 @@ from tests.control_plane.cluster import Cluster
 from tests.control_plane.engines import run_engines
 from tests.control_plane.fake_kubelet import FakeKubelet, open_kubelet
 from tests.control_plane.fake_nodes import FakeNode
+from tests.control_plane.fake_pod_life import FakePodLife, Stage
 from tests.control_plane.fleet_models import make_configuration, make_nodes, make_variant_deployment, move_model
-from tests.control_plane.pod_life import PodLife, Stage
 
 _LOOK_EVERY_WALL_S = 0.5
 _STAGES = {
@@ -162,7 +162,7 @@ class FleetCluster:
         """Return ``spec.replicas`` of `ref`, as it was seen last."""
         return self._requested[ref]
 
-    def get_replicas(self, ref: WorkloadRef, phase: PodPhase) -> Sequence[PodLife]:
+    def get_replicas(self, ref: WorkloadRef, phase: PodPhase) -> Sequence[FakePodLife]:
         """Return the pods of `ref` that are on a node, in `phase`."""
         return [life for life in self.kubelet.lives if _is_of(life, ref) and life.stage is _STAGES[phase]]
 
@@ -252,10 +252,10 @@ async def open_fleet_cluster(
         await fleet.close()
 
 
-def _is_of(life: PodLife, ref: WorkloadRef) -> bool:
+def _is_of(life: FakePodLife, ref: WorkloadRef) -> bool:
     return life.namespace == ref.namespace and life.labels.get("app") == ref.name
 
 
-def _to_replica_name(life: PodLife, ref: WorkloadRef) -> str:
+def _to_replica_name(life: FakePodLife, ref: WorkloadRef) -> str:
     """Return a name that tells the workload before its last dash."""
     return f"{ref.name}-{life.name.rpartition('-')[2]}"

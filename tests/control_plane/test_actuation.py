@@ -16,8 +16,8 @@ from tests.control_plane.engines import ENGINE, run_engines
 from tests.control_plane.fake_gateway import open_fake_gateway
 from tests.control_plane.fake_kubelet import FakeKubelet, open_kubelet
 from tests.control_plane.fake_nodes import FakeNode
+from tests.control_plane.fake_pod_life import FakePodLife
 from tests.control_plane.gateway_models import make_gateway_model, to_rate_per_s
-from tests.control_plane.pod_life import PodLife
 from tests.control_plane.pods import make_deployment
 from tests.control_plane.product import open_product
 from tests.control_plane.workloads import MODEL, Workload, told_of
@@ -100,11 +100,11 @@ class Requests:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
 
-    def send(self, pod: PodLife, count: int) -> None:
+    def send(self, pod: FakePodLife, count: int) -> None:
         """Ask `pod` for so many long answers at once."""
         self._tasks += [asyncio.create_task(self._ask(pod)) for _ in range(count)]
 
-    async def _ask(self, pod: PodLife) -> None:
+    async def _ask(self, pod: FakePodLife) -> None:
         body = {"model": ENGINE.model_name, "prompt": [1] * 10, "max_tokens": 12_000, "ignore_eos": True}
         async with self._session.post(f"{pod.url}/v1/completions", json=body) as answer:
             await answer.read()

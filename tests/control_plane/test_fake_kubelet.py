@@ -17,7 +17,7 @@ from tests.control_plane.engines import ENGINE, run_engines
 from tests.control_plane.fake_kubelet import FakeKubelet, open_kubelet
 from tests.control_plane.fake_node_autoscaler import FakeNodeAutoscaler, is_unschedulable
 from tests.control_plane.fake_nodes import FakeNode
-from tests.control_plane.pod_life import PodLife, Stage
+from tests.control_plane.fake_pod_life import FakePodLife, Stage
 from tests.control_plane.pods import make_deployment
 
 NODE = FakeNode("node", "NVIDIA-L40S", 4)
@@ -222,7 +222,7 @@ def count_running(kubelet: FakeKubelet) -> Callable[[], Awaitable[int]]:
     return look
 
 
-def read_stage(life: PodLife) -> Callable[[], Awaitable[Stage]]:
+def read_stage(life: FakePodLife) -> Callable[[], Awaitable[Stage]]:
     async def look() -> Stage:
         return life.stage
 

@@ -54,7 +54,7 @@ class Stage(StrEnum):
     GONE = "gone"
 
 
-class PodLife:
+class FakePodLife:
     """One pod that was bound to a fake node.
 
     Parameters
