@@ -104,6 +104,7 @@ def see_model(
         shares=tracked.shares,
         workload=workload,
         workload_reason=workload_reason,
+        signals=seen.signals,
     )
     return Sight(view, replace(before, demand=tracked, kv_capacity_tokens=kv_capacity_tokens), overriding)
 

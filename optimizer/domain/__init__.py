@@ -13,6 +13,7 @@ from optimizer.domain.reading import Counter, Gauge, Histogram, HistogramReading
 from optimizer.domain.reason import Observation, Reason, ReasonCode
 from optimizer.domain.service_class import ClassSource, ClassSourceKind, LatencyQuantity, ServiceClass, Slo
 from optimizer.domain.settings import DecisionSettings, Settings
+from optimizer.domain.signal import PodSignals, SignalKind, SignalSpec
 from optimizer.domain.snapshot import FleetSnapshot, ModelSnapshot, PodPhase, PodState, VariantState
 from optimizer.domain.traffic import Attained, LatencyFigures, ModelTraffic, Traffic, VariantTraffic
 from optimizer.domain.variant import Parallelism, Role, Variant, VariantKey, WorkloadRef
@@ -62,6 +63,7 @@ __all__ = [
     "PodKey",
     "PodPhase",
     "PodReading",
+    "PodSignals",
     "PodState",
     "ProfileOrigin",
     "Reason",
@@ -71,6 +73,8 @@ __all__ = [
     "ServedModel",
     "ServiceClass",
     "Settings",
+    "SignalKind",
+    "SignalSpec",
     "Slo",
     "SolveStatus",
     "Traffic",

@@ -94,6 +94,9 @@ class PodReading:
         When the server process started [s], None when the page does not say.
     counters, gauges, histograms
         What was found.
+    series
+        Values of the series that a policy asked for, by the name of its `SignalSpec`: of a gauge its value, of a
+        counter its cumulative count, of a histogram all of it. What the page does not show is not in it.
     ranks
         Data-parallel ranks seen.
     is_changed
@@ -109,5 +112,6 @@ class PodReading:
     counters: Mapping[Counter, float] = field(default_factory=dict)
     gauges: Mapping[Gauge, float] = field(default_factory=dict)
     histograms: Mapping[Histogram, HistogramReading] = field(default_factory=dict)
+    series: Mapping[str, float | HistogramReading] = field(default_factory=dict)
     ranks: int = 1
     is_changed: bool | None = None

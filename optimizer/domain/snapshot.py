@@ -9,6 +9,7 @@ from optimizer.domain.demand import DemandWindow
 from optimizer.domain.model import ModelKey
 from optimizer.domain.reading import PodKey
 from optimizer.domain.reason import Reason
+from optimizer.domain.signal import PodSignals
 from optimizer.domain.variant import VariantKey
 
 
@@ -102,12 +103,15 @@ class ModelSnapshot:
         The newest window of each pod that should have one (absent ones with their reason).
     gateway
         The newest window of the gateway source, None when there is no such source.
+    signals
+        What its policy asked for of the pods that serve, one entry a pod.
     """
 
     key: ModelKey
     variants: tuple[VariantState, ...]
     windows: tuple[DemandWindow, ...] = ()
     gateway: DemandWindow | None = None
+    signals: tuple[PodSignals, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from optimizer.policy.protocol import (
     CapacityNeed,
     FixedReplicas,
     ModelView,
+    OptionsChecker,
     Policy,
     PolicyState,
     Proposal,
+    SignalReader,
     VariantView,
 )
 from optimizer.policy.registry import BUILT_IN_POLICIES
@@ -18,9 +20,11 @@ __all__ = [
     "CapacityNeed",
     "FixedReplicas",
     "ModelView",
+    "OptionsChecker",
     "Policy",
     "PolicyState",
     "Proposal",
+    "SignalReader",
     "SloPolicy",
     "VariantView",
     "compute_lead_time_s",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from optimizer.demand import DemandHistory, DemandNow, LoadShares
 from optimizer.domain import (
     CapacityTable,
     Need,
     Observation,
+    PodSignals,
     Reason,
     Routing,
     ServedModel,
     Settings,
+    SignalSpec,
     Variant,
     VariantKey,
     VariantState,
@@ -72,6 +74,8 @@ class ModelView:
         Token lengths to plan with at the present rate; absent figures are explained by `workload_reason`.
     workload_reason
         Why the lengths are not purely measured, None when they are.
+    signals
+        What the policy asked for of the pods that serve, see `SignalReader`.
     """
 
     model: ServedModel
@@ -81,6 +85,7 @@ class ModelView:
     shares: LoadShares
     workload: Workload | None
     workload_reason: Reason | None = None
+    signals: tuple[PodSignals, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,5 +146,35 @@ class Policy(Protocol):
         ------
         InvalidInput, ArithmeticError
             When it cannot propose: this LLM is then held, the others are not touched.
+        """
+        ...
+
+
+@runtime_checkable
+class SignalReader(Protocol):
+    """A policy that looks at series of its own choice."""
+
+    def list_signals(self, options: Mapping[str, object]) -> tuple[SignalSpec, ...]:
+        """Return what it wants to know of every pod of an LLM with these ``policy_options``.
+
+        Raises
+        ------
+        InvalidInput
+            When the options are not valid: it names the field, the value and what is allowed.
+        """
+        ...
+
+
+@runtime_checkable
+class OptionsChecker(Protocol):
+    """A policy whose options can be judged when the configuration is read."""
+
+    def check_options(self, model: ServedModel) -> None:
+        """Check the options of one LLM against what it is and its variants.
+
+        Raises
+        ------
+        InvalidInput
+            At the first that is not valid: it names the field, the value and what is allowed.
         """
         ...
