@@ -52,7 +52,7 @@ async def open_scene(
     *,
     nodes: list[FakeNode],
     replicas: int,
-    unschedulable_after: str,
+    unschedulable_after: str = "5m",
 ) -> Scene:
     """Return a scene in which `replicas` are needed, closed with `stack`; its product is not started yet."""
     namespace = await cluster.create_namespace("chat")
@@ -107,14 +107,15 @@ async def test_a_plan_is_reached_with_nodes_that_come_late_and_kept_through_a_ro
 ) -> None:
     nodes = [FakeNode("small", L40S, 3), FakeNode("large", A100, 8)]
     async with AsyncExitStack() as stack:
-        scene = await open_scene(stack, cluster, helm, tmp_path, nodes=nodes, replicas=6, unschedulable_after="15s")
-        # As 60 s are to the usual 5 min.
+        scene = await open_scene(stack, cluster, helm, tmp_path, nodes=nodes, replicas=6)
         clock, kinds = ScaledClock.starting_now(), [FakeNode("added", L40S, 4)]
-        autoscaler = FakeNodeAutoscaler(cluster.client, scene.kubelet, clock, kinds, delay_s=3.0)
+        autoscaler = FakeNodeAutoscaler(cluster.client, scene.kubelet, clock, kinds, delay_s=60.0)
         await stack.enter_async_context(in_background(autoscaler.run()))
         watching = await stack.enter_async_context(watch_replicas(scene.dear))
         await scene.product.start()
-        await scene.cheap.wait_for_ready(5)
+        await scene.cheap.wait_for(lambda it: it["status"].get("readyReplicas") == 3, what="fills the nodes there are")
+        assert autoscaler.added == []
+        await scene.cheap.wait_for_ready(5, timeout_s=90.0)
         assert autoscaler.added == ["added-1"]
         assert watching == {1}  # nothing was planned around
 

@@ -14,6 +14,7 @@ from tests.control_plane.autoscalers import make_autoscaler
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.pods import make_deployment
 from tests.control_plane.product import Product
+from tests.control_plane.waiting import PATIENCE_S
 
 PREFIX = "variant-autoscaler.io/"
 MODEL = {f"{PREFIX}model": "chat", f"{PREFIX}accelerator": "L40S"}
@@ -95,7 +96,7 @@ class Workload:
         """Return when it asks for that many."""
         await self.wait_for(lambda it: it["spec"]["replicas"] == replicas, what=f"asks for {replicas} replicas")
 
-    async def wait_for_ready(self, replicas: int) -> None:
+    async def wait_for_ready(self, replicas: int, *, timeout_s: float = PATIENCE_S) -> None:
         """Return when it asks for that many, and exactly those are there and ready."""
 
         def is_done(found: Json) -> bool:
@@ -103,12 +104,13 @@ class Workload:
             counts = {found["spec"]["replicas"], status.get("replicas", 0), status.get("readyReplicas", 0)}
             return counts == {replicas}
 
-        await self.wait_for(is_done, what=f"has {replicas} ready replicas")
+        await self.wait_for(is_done, what=f"has {replicas} ready replicas", timeout_s=timeout_s)
 
-    async def wait_for(self, is_done: Callable[[Json], object], *, what: str) -> Json:
+    async def wait_for(self, is_done: Callable[[Json], object], *, what: str, timeout_s: float = PATIENCE_S) -> Json:
         """Return it once `is_done` accepts it."""
+        what = f"{self.resource.kind} {self.name} {what}"
         return await self.cluster.wait_for(
-            self.resource, self.namespace, self.name, is_done, what=f"{self.resource.kind} {self.name} {what}"
+            self.resource, self.namespace, self.name, is_done, what=what, timeout_s=timeout_s
         )
 
     async def wait_for_autoscaler(self, is_done: Callable[[Json], object], *, what: str) -> Json:
