@@ -24,6 +24,7 @@ from adapter.external_metrics import (
 )
 from adapter.kube.api_service import NAME, ApiServiceKeeper, ApiServiceOptions
 from adapter.kube.client import Json, KubeClient
+from adapter.kube.json_fields import get_condition, is_true
 from adapter.kube.proxy_settings import ProxySettingsWatch
 from adapter.kube.resource import API_SERVICES
 from adapter.kube.reviews import KubeReviewer
@@ -137,13 +138,16 @@ def make_api_service(namespace: str, port: int) -> Json:
 
 
 async def wait_available(cluster: Cluster) -> Json:
-    """Return the APIService once the API server calls it available."""
+    """Return the APIService once the API server calls it available and it names our authority.
+
+    Kubernetes 1.34 calls it available without a look at the certificate.
+    """
 
     def is_available(found: Json) -> bool:
-        conditions = found.get("status", {}).get("conditions", [])
-        return any(it["type"] == "Available" and it["status"] == "True" for it in conditions)
+        return is_true(get_condition(found, "Available")) is True and "caBundle" in found["spec"]
 
-    return await cluster.wait_for(API_SERVICES, None, NAME, is_available, what="the APIService is available")
+    what = "the APIService is available and names an authority"
+    return await cluster.wait_for(API_SERVICES, None, NAME, is_available, what=what)
 
 
 @asynccontextmanager

@@ -108,7 +108,11 @@ async def test_a_paused_api_server_answers_nothing_and_then_goes_on(cluster: Clu
 async def test_one_test_leaves_nothing_to_the_next(cluster: Cluster) -> None:
     assert (await cluster.client.list(PODS))["items"] == []
     assert (await cluster.client.list(DEPLOYMENTS))["items"] == []
-    assert [item["metadata"]["name"] for item in (await cluster.client.list(SERVICES))["items"]] == ["kubernetes"]
+
+    async def list_services() -> list[str]:
+        return [item["metadata"]["name"] for item in (await cluster.client.list(SERVICES))["items"]]
+
+    await cluster.wait_until(list_services, lambda names: names == ["kubernetes"], what="namespaces are emptied")
 
 
 async def test_waiting_in_vain_says_what_was_seen_last(cluster: Cluster) -> None:

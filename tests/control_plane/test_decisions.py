@@ -148,7 +148,8 @@ class World:
         async def look() -> dict[str, tuple[int, float]]:
             return replica.shown
 
-        await self.cluster.wait_until(look, lambda found: found == shown, what=f"{shown} is shown", timeout_s=20.0)
+        # The garbage collector of a cluster may need half a minute to learn of a kind that was defined anew.
+        await self.cluster.wait_until(look, lambda found: found == shown, what=f"{shown} is shown")
 
     async def get(self, name: str) -> Json:
         return await self.cluster.client.get(VARIANT_DECISIONS, self.namespace, name)
