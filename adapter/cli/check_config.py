@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from adapter.config.json_schema import render_json_schema
 from adapter.config.load import load_configuration
@@ -22,15 +21,9 @@ examples:
   variant-autoscaler check-config --reference > docs/configuration.md"""
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser of all commands."""
-    parser = commands.add_parser(
-        "check-config",
-        help="tell everything that is wrong with a configuration file",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of the command its text and arguments."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("config", type=Path, nargs="?", metavar="FILE", help="configuration file (YAML)")
     what.add_argument("--schema", action="store_true", help="print the JSON schema of the file, for editors")

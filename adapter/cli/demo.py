@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
 
 from adapter.compose_demo import (
     MODEL_NAMES,
@@ -30,15 +29,12 @@ the autoscaler against it, prints where to look, shows a live table and ends wit
 our mix beside what else could have served the same demand. No cluster and no GPU is needed."""
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser of all commands."""
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of the command its text and arguments."""
     scenarios = "\n".join(f"  {name.value:<8} {summary}" for name, summary in SUMMARIES.items())
-    parser = commands.add_parser(
-        "demo",
-        help="watch it work: an embedded fleet, real HTTP, no cluster",
-        description=_DESCRIPTION,
-        epilog=f"scenarios:\n{scenarios}\n\nexample:\n  variant-autoscaler demo --scenario step --for 10m --speed 4",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser.description = _DESCRIPTION
+    parser.epilog = (
+        f"scenarios:\n{scenarios}\n\nexample:\n  variant-autoscaler demo --scenario step --for 10m --speed 4"
     )
     defaults = DemoOptions()
     parser.add_argument(
@@ -53,9 +49,12 @@ def add_parser(commands: Any) -> None:
     _add_times(parser, defaults)
     _add_places(parser, defaults)
     parser.set_defaults(command=demo)
-    fleet = commands.add_parser("demo-fleet")
-    fleet.add_argument("--plan", type=Path, required=True)
-    fleet.set_defaults(command=demo_fleet)
+
+
+def fill_fleet(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of the hidden command its arguments."""
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.set_defaults(command=demo_fleet)
 
 
 def _add_times(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:

@@ -8,7 +8,6 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from adapter.clock import ScaledClock
 from adapter.doctor import Finding, Verdict, examine, open_look
@@ -33,15 +32,9 @@ _MARKS = {Verdict.OK: "ok   ", Verdict.WRONG: "WRONG", Verdict.CANNOT_TELL: "?  
 _NOTHING_SEEN = 3
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser of all commands."""
-    parser = commands.add_parser(
-        "doctor",
-        help="examine a cluster and say what to mend",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of the command its text and arguments."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="kubeconfig (default: as kubectl finds it)")
     parser.add_argument("--context", metavar="NAME", help="context in it (default: the present one)")
     parser.add_argument(

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
 
 from adapter.cli.decision_table import render_decisions
 from adapter.clock import ScaledClock
@@ -32,15 +31,9 @@ examples:
   variant-autoscaler plan --config examples/minimal.yaml --snapshot pages"""
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser of all commands."""
-    parser = commands.add_parser(
-        "plan",
-        help="make one dry pass and print decisions with their reasons",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of the command its text and arguments."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration file (YAML)")
     parser.add_argument("--snapshot", type=Path, metavar="DIR", help="read saved pages instead of the pods'")
     parser.set_defaults(command=plan)

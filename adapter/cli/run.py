@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 from pathlib import Path
-from typing import Any
 
 from adapter.clock import ScaledClock
-from adapter.compose import serve
 from adapter.telemetry import configure_logging
 
 _DESCRIPTION = """\
@@ -22,15 +20,9 @@ examples:
   curl -s http://127.0.0.1:8080/v1/decisions           # everything, with reasons"""
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser of all commands."""
-    parser = commands.add_parser(
-        "run",
-        help="run the autoscaler",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of the command its text and arguments."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration file (YAML)")
     parser.add_argument(
         "--log-level",
@@ -49,6 +41,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the adapter until a signal ends it."""
+    from adapter.compose import serve  # noqa: PLC0415  # so that help, and words that are refused, come at once
+
     configure_logging(options.log_level)
     clock = options.clock or ScaledClock.starting_now()
     asyncio.run(serve(options.config, clock))

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from adapter.cli import build_parser
+from adapter import cli
 from adapter.cli.demo import to_options
 from adapter.demo.catalog import MODEL_NAMES
 from adapter.demo.options import DemoOptions
@@ -14,7 +14,7 @@ from adapter.demo.scenarios import ScenarioName
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    return build_parser().parse_args(["demo", *arguments])
+    return cli.parse(["demo", *arguments])
 
 
 def test_nothing_said_plays_the_trace_on_every_model_until_it_is_stopped() -> None:
@@ -73,5 +73,5 @@ def test_help_lists_every_scenario_and_hides_the_process_of_the_fleet(capsys: py
     text = capsys.readouterr().out
     assert all(f"  {name.value} " in text for name in ScenarioName)
     with pytest.raises(SystemExit):
-        build_parser().parse_args(["--help"])
+        cli.parse(["--help"])
     assert "demo-fleet" not in capsys.readouterr().out

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
-from adapter.cli import build_parser
+from adapter.cli import parse
 from adapter.config.schema import Configuration
 from adapter.doctor import Check
 from adapter.kube.decisions.conditions import ACCEPTED, TROUBLED
@@ -150,7 +150,7 @@ def test_lines_of_the_doctor_are_understood(page: str) -> None:
     examples = [line for line in lines if line.startswith("variant-autoscaler ")]
     assert examples
     for line in examples:
-        build_parser().parse_args(shlex.split(line.partition("#")[0])[1:])
+        parse(shlex.split(line.partition("#")[0])[1:])
 
 
 def test_every_point_is_in_the_table_in_its_order() -> None:
