@@ -222,6 +222,8 @@ async def open_kube_client(kubeconfig: Path | None = None, context: str | None =
         When no cluster is named anywhere, or the credentials cannot be used.
     """
     configuration = Configuration()
+    if kubeconfig is not None and not kubeconfig.exists():
+        raise Refused(f"no such file: {kubeconfig}")
     try:
         await _load(configuration, kubeconfig, context)
     except (ConfigException, _YamlError, OSError, ValueError, KeyError, TypeError) as cause:
@@ -238,7 +240,9 @@ async def _load(configuration: Configuration, kubeconfig: Path | None, context: 
             return
         except ConfigException:
             pass  # not in a pod
-    name = None if kubeconfig is None else str(kubeconfig)
+    name = str(kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
+    if not any(Path(path).expanduser().exists() for path in name.split(kube_config.ENV_KUBECONFIG_PATH_SEPARATOR)):
+        raise ConfigException(f"no such file: {name}")
     await load_kube_config(config_file=name, context=context, client_configuration=configuration)
 
 

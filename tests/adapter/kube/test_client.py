@@ -7,6 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from kubernetes_asyncio.config import kube_config
 
 from adapter.errors import AdapterError, Conflict, Denied, Expired, NotFound, Refused, Unreachable
 from adapter.kube.client import FIELD_MANAGER, Json, KubeClient, PatchType, open_kube_client
@@ -224,9 +225,19 @@ async def test_a_kubeconfig_that_cannot_be_used_is_refused_with_the_reason(tmp_p
 
 
 async def test_a_kubeconfig_that_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no Kubernetes cluster to talk to: "):
+    with pytest.raises(Refused, match=f"^no such file: {tmp_path}/nowhere$"):
         async with open_kube_client(tmp_path / "nowhere"):
             pass
+
+
+async def test_without_a_pod_and_a_usual_kubeconfig_there_is_no_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", f"{tmp_path}/nowhere:{tmp_path}/nor-here")
+    with pytest.raises(Refused, match=f"talk to: no such file: {tmp_path}/nowhere:{tmp_path}/nor-here$"):
+        async with open_kube_client():
+            pass
+    assert not caplog.records
 
 
 async def test_another_context_can_be_chosen(tmp_path: Path, servers: FakeServers) -> None:
