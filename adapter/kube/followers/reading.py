@@ -154,7 +154,9 @@ def _join(followers: list[Follower]) -> tuple[Follower, ...]:
         remedy = "".join(
             f"# kubectl -n {other.workload.namespace} delete {other.kind.lower()} {other.name}\n" for other in others
         )
-        obstacle = Obstacle(ObstacleCode.TWO_AUTOSCALERS, f"{names} set the same replicas; keep one of them", remedy)
+        verb = "sets" if len(others) == 1 else "set"
+        message = f"{names} {verb} the same replicas, too; keep one of them"
+        obstacle = Obstacle(ObstacleCode.TWO_AUTOSCALERS, message, remedy)
         joined.append(replace(follower, obstacles=sort_obstacles((obstacle, *follower.obstacles))))
     return tuple(joined)
 

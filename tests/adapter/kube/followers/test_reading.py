@@ -222,6 +222,11 @@ def test_two_autoscalers_of_one_workload_are_in_each_others_way() -> None:
         assert follower.obstacles[0].code == "TwoAutoscalers"
     assert "delete horizontalpodautoscaler cpu" in followers[0].obstacles[0].remedy
     assert "narrow" not in followers[0].obstacles[0].remedy
+    assert followers[0].obstacles[0].message == (
+        "HorizontalPodAutoscaler wide, HorizontalPodAutoscaler cpu set the same replicas, too; keep one of them"
+    )
+    (one, _) = read(wide, narrow)[LLAMA]
+    assert one.obstacles[0].message == ("HorizontalPodAutoscaler wide sets the same replicas, too; keep one of them")
 
 
 def test_autoscalers_of_different_kinds_are_counted_together() -> None:
