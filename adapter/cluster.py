@@ -153,6 +153,25 @@ class Follower:
     tolerance_down_ratio: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Why nobody would add a replica to a workload, whatever our number says.
+
+    Attributes
+    ----------
+    replicas
+        What it asks for, and will go on asking for.
+    message
+        Why, in one sentence.
+    ends_with_scale
+        Whether it is none where we patch ``/scale`` ourselves.
+    """
+
+    replicas: int
+    message: str
+    ends_with_scale: bool = False
+
+
 class AmountKind(StrEnum):
     """What an amount that the cluster tells is of."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from adapter.cluster import AmountKind, ClusterAmount
+from adapter.cluster import AmountKind, ClusterAmount, Standstill
 from adapter.inventory import Inventory, WorkloadEntry
 from optimizer.domain import Limit, LimitKind, PodPhase, Settings, Variant, WorkloadRef
 
@@ -30,6 +30,27 @@ def build_limits(amounts: Iterable[ClusterAmount], settings: Settings, inventory
         if limit.coefficients and (present is None or (limit.amount or 0.0) < (present.amount or 0.0)):
             limits[limit.name] = limit
     return tuple(limits.values())
+
+
+def build_standstill_limits(standstills: Mapping[WorkloadRef, Standstill], settings: Settings) -> tuple[Limit, ...]:
+    """Return one limit for every variant that stays as it is beside another one that can move.
+
+    Where none can, a lower number would help nobody, and whoever reads it by means of their own would be held by it.
+    """
+    return tuple(
+        Limit(
+            name=f"unscaled {variant.workload.namespace}/{variant.workload.name}",
+            kind=LimitKind.ACCELERATORS,
+            coefficients={variant.key(role): 1.0 for role in variant.roles},
+            amount=float(standstills[variant.workload].replicas),
+            namespaces=(variant.workload.namespace,),
+            source=standstills[variant.workload].message,
+        )
+        for model in settings.models
+        if any(variant.workload not in standstills for variant in model.variants)
+        for variant in model.variants
+        if variant.workload in standstills
+    )
 
 
 def _build_limit(amount: ClusterAmount, variants: Iterable[Variant], serving: Mapping[WorkloadRef, int]) -> Limit:

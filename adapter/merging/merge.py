@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from adapter.cluster import ClusterView, Trouble, VariantFacts
+from adapter.cluster import ClusterView, Standstill, Trouble, VariantFacts
 from adapter.config.load import LoadedConfiguration
 from adapter.config.schema import ActuationKind, Configuration, ModelConfig, VariantConfig
 from adapter.config.translate import to_override, to_settings, to_workload_ref
 from adapter.merging.assembling import assemble_models
 from adapter.merging.claims import ConfiguredWorkload, list_claims
-from adapter.merging.limits import build_limits
+from adapter.merging.limits import build_limits, build_standstill_limits
 from optimizer.domain import Override, Reason, ReasonCode, Settings, Variant, WorkloadRef
 
 Bounds = tuple[int, int | None]
@@ -52,6 +53,7 @@ def merge(
     bounds: Mapping[WorkloadRef, Bounds],
     now_s: float,
     refused: frozenset[WorkloadRef] = frozenset(),
+    standstills: Mapping[WorkloadRef, Standstill] = MappingProxyType({}),
 ) -> Merged:
     """Return what is in force.
 
@@ -67,22 +69,30 @@ def merge(
         The time [Unix s]: an override that has ended gives way to the next one.
     refused
         Workloads that somebody else decides about, besides those that `view` refuses.
+    standstills
+        Workloads that stay as they are: where other variants of their LLM can move, these are planned around them.
     """
     refused |= _find_refused(view)
     models, facts, troubles = assemble_models(loaded.configuration, view.variants, refused)
     bounded, narrowed = _bound_models(models, bounds)
     configuration = replace(loaded.configuration, models=bounded)
     settings = _override(to_settings(configuration, loaded.tables), configuration, facts, now_s)
-    limits = (*settings.limits, *build_limits(view.amounts, settings, view.inventory))
+    scaled = frozenset(
+        to_workload_ref(model, variant)
+        for _, model, variant in configuration.iterate_variants()
+        if model.actuation is ActuationKind.SCALE
+    )
+    lasting = {key: it for key, it in standstills.items() if not (it.ends_with_scale and key in scaled)}
+    limits = (
+        *settings.limits,
+        *build_limits(view.amounts, settings, view.inventory),
+        *build_standstill_limits(lasting, settings),
+    )
     return Merged(
         loaded=replace(loaded, configuration=configuration, settings=replace(settings, limits=limits)),
         troubles=(*view.troubles, *troubles, *narrowed),
         claims=list_claims(loaded.configuration),
-        scaled=frozenset(
-            to_workload_ref(model, variant)
-            for _, model, variant in configuration.iterate_variants()
-            if model.actuation is ActuationKind.SCALE
-        ),
+        scaled=scaled,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 
 from adapter.clock import Clock
-from adapter.cluster import ClusterView, Trouble
+from adapter.cluster import ClusterView, Standstill, Trouble
 from adapter.collector import Collector
 from adapter.compose.configuration_poll import ConfigurationPoll, blame_ca_file
 from adapter.compose.options import to_collector_options
@@ -15,13 +15,16 @@ from adapter.controller import Parts
 from adapter.errors import Unreachable
 from adapter.inventory import Inventory
 from adapter.kube.discovery import ClusterWatch, WorkloadClaim, to_discovery_options
-from adapter.kube.followers import find_bounds
+from adapter.kube.followers import StandstillMemory, find_bounds, find_standstills
 from adapter.merging import Merged, list_claims, merge
 from adapter.telemetry import Telemetry, log_event
 from optimizer.domain import WorkloadRef
 
 FindRefused = Callable[[Iterable[WorkloadRef]], Awaitable[tuple[Trouble, ...]]]
 """Returns a trouble for each workload that another installation decides about."""
+
+GetZeroedBy = Callable[[], Awaitable[Mapping[WorkloadRef, str]]]
+"""Returns who put which workload to zero, as recorded."""
 
 
 class ClusterParts:
@@ -35,6 +38,8 @@ class ClusterParts:
         Looks at the cluster; somebody runs it.
     find_refused
         Tells which workloads are not ours to decide about.
+    get_zeroed_by
+        Tells who put which workload to zero.
     patches_zero
         Whether we step between 0 and 1 ourselves, until the next start.
 
@@ -54,9 +59,12 @@ class ClusterParts:
         telemetry: Telemetry,
         *,
         find_refused: FindRefused,
+        get_zeroed_by: GetZeroedBy,
         patches_zero: bool,
     ) -> None:
-        self._watcher, self._watch, self._clock, self._find_refused = watcher, watch, clock, find_refused
+        self._watcher, self._watch, self._clock = watcher, watch, clock
+        self._find_refused, self._get_zeroed_by = find_refused, get_zeroed_by
+        self._standstills = StandstillMemory()
         self._poll = ConfigurationPoll(watcher, self._apply, telemetry)
         self._patches_zero = patches_zero
         with blame_ca_file():
@@ -97,12 +105,22 @@ class ClusterParts:
         refusals = await self._find_refused(facts.workload for facts in view.variants)
         view = replace(view, troubles=(*refusals, *view.troubles))
         bounds, refused = find_all_bounds(view, self._patches_zero), frozenset(trouble.workload for trouble in refusals)
-        merged = merge(loaded, view, bounds=bounds, now_s=self._clock.now_s(), refused=refused)
+        standstills = await self._find_standstills(view)
+        merged = merge(loaded, view, bounds=bounds, now_s=self._clock.now_s(), refused=refused, standstills=standstills)
         self._collector.reconfigure(to_collector_options(merged.loaded))
         decided = {variant.workload for model in merged.settings.models for variant in model.variants}
         self._watch.undecided = frozenset(facts.workload for facts in view.variants) - decided
         self.view, self.merged = replace(view, troubles=merged.troubles), merged
         return Parts(merged.settings, _Seen(view.inventory), self._collector)
+
+    async def _find_standstills(self, view: ClusterView) -> Mapping[WorkloadRef, Standstill]:
+        found = find_standstills(
+            view,
+            await self._get_zeroed_by(),
+            kubernetes_minor=self._watch.kubernetes_minor,
+            patches_zero=self._patches_zero,
+        )
+        return self._standstills.keep_lasting(found, self._clock.now_s())
 
     def _apply(self, loaded: LoadedConfiguration) -> None:
         with blame_ca_file():

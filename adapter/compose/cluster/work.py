@@ -158,6 +158,7 @@ class ClusterWork:
                 self._clock,
                 self._telemetry,
                 find_refused=writer.find_refused,
+                get_zeroed_by=self._decisions.get_zeroed_by,
                 patches_zero=self._kubernetes.patch_zero,
             ) as parts:
                 await self._build_controller(parts, writer, states).run()
@@ -248,7 +249,13 @@ async def open_cluster_parts(
     async with open_kube_client(watcher.current.resolve(kubernetes.kubeconfig)) as client:
         watch = ClusterWatch(client, clock, to_discovery_options(watcher.current.configuration))
         async with ClusterParts(
-            watcher, watch, clock, telemetry, find_refused=_refuse_nothing, patches_zero=kubernetes.patch_zero
+            watcher,
+            watch,
+            clock,
+            telemetry,
+            find_refused=_refuse_nothing,
+            get_zeroed_by=_recall_nothing,
+            patches_zero=kubernetes.patch_zero,
         ) as parts:
             running = asyncio.create_task(watch.run())
             try:
@@ -262,6 +269,11 @@ async def open_cluster_parts(
 async def _refuse_nothing(_workloads: Iterable[WorkloadRef]) -> tuple[Trouble, ...]:
     """Return nothing: whoever only looks takes nothing from anybody."""
     return ()
+
+
+async def _recall_nothing() -> dict[WorkloadRef, str]:
+    """Return nothing: whoever looks once has recorded nothing, and judges no standstill to last."""
+    return {}
 
 
 def _make_elector(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapter.cluster import ClusterView
+from adapter.cluster import ClusterView, Standstill
 from adapter.config.decode import decode_data
 from adapter.config.load import LoadedConfiguration
 from adapter.config.translate import to_settings
@@ -38,10 +38,11 @@ def join(data: Data) -> Callable[..., Merged]:
         bounds: Mapping[WorkloadRef, tuple[int, int | None]] | None = None,
         now_s: float = NOW_S,
         refused: frozenset[WorkloadRef] = frozenset(),
+        standstills: Mapping[WorkloadRef, Standstill] | None = None,
     ) -> Merged:
         configuration = decode_data(data)
         loaded = LoadedConfiguration(configuration, to_settings(configuration, {}), Path("/"))
-        return merge(loaded, view, bounds=bounds or {}, now_s=now_s, refused=refused)
+        return merge(loaded, view, bounds=bounds or {}, now_s=now_s, refused=refused, standstills=standstills or {})
 
     return run
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapter.cluster import AmountKind, ClusterAmount, ClusterView, Dialect, VariantFacts
+from adapter.cluster import AmountKind, ClusterAmount, ClusterView, Dialect, Standstill, VariantFacts
 from adapter.inventory import Inventory, PodEntry, WorkloadEntry
 from adapter.merging import Merged
 from optimizer.domain import (
@@ -166,6 +166,29 @@ def test_amounts_that_concern_nobody_are_no_limits_and_those_of_the_file_stay(jo
     amounts = (ClusterAmount(AmountKind.NODES, "H100", 8.0, accelerator="H100"),)
     (limit,) = join(make_view(make_facts(A, accelerators_per_replica=2), amounts=amounts)).settings.limits
     assert (limit.name, limit.coefficients) == ("stock", {key("a"): 2.0})
+
+
+# --- Workloads that stand still ---------------------------------------------------------------------------------------
+def test_what_stands_still_is_counted_as_it_is_where_another_variant_can_move(join: Join) -> None:
+    still = {A: Standstill(2, "no autoscaler reads the number of Deployment a")}
+    (limit,) = join(make_view(make_facts(A), make_facts(B)), standstills=still).settings.limits
+    assert (limit.coefficients, limit.amount, limit.namespaces) == ({key("a"): 1.0}, 2.0, ("chat",))
+    assert limit.source == "no autoscaler reads the number of Deployment a"
+
+
+def test_where_nothing_moves_no_number_is_held_down(join: Join) -> None:
+    still = {A: Standstill(2, "none"), B: Standstill(0, "none")}
+    assert join(make_view(make_facts(A), make_facts(B)), standstills=still).settings.limits == ()
+    assert join(make_view(make_facts(A)), standstills=still).settings.limits == ()
+
+
+@pytest.mark.parametrize("ends_with_scale, count", [(True, 0), (False, 1)])
+def test_where_we_patch_the_scale_ourselves_a_missing_autoscaler_is_none(
+    ends_with_scale: bool, count: int, join: Join, data: Data
+) -> None:
+    data["models"] = [{"name": "llama", "namespace": "chat", "actuation": "scale"}]
+    still = {A: Standstill(2, "none", ends_with_scale)}
+    assert len(join(make_view(make_facts(A), make_facts(B)), standstills=still).settings.limits) == count
 
 
 # --- Overrides --------------------------------------------------------------------------------------------------------
