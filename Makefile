@@ -15,6 +15,9 @@ ENGINE ?=
 BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.complete
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
+# Several processes, a file of tests each: the slow ones mostly wait. More than four would need memory for as many
+# control planes.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -42,7 +45,7 @@ test: lint types pytest ## everything that must pass
 test-quick: lint types pytest-quick ## the same without the slow tests, under 5 minutes on two cores
 
 test-control-plane: $(ENVIRONMENT) ## against a real etcd, kube-apiserver and kube-controller-manager (K8S_VERSION=1.37.0)
-	$(BIN)/python -m pytest tests/control_plane $(ARGS)
+	$(PYTEST) tests/control_plane $(ARGS)
 
 control-plane: $(ENVIRONMENT) ## build that control plane and nothing else: once, 6 to 10 minutes (ARGS="1.37.0 1.34.4")
 	@$(BIN)/python -m tests.control_plane.build $(ARGS)
@@ -73,10 +76,11 @@ types: $(ENVIRONMENT) ## static types
 	$(BIN)/mypy
 
 pytest: $(ENVIRONMENT)
-	$(BIN)/python -m pytest $(ARGS)
+	@-$(BIN)/python -m tests.control_plane.build
+	$(PYTEST) $(ARGS)
 
 pytest-quick: $(ENVIRONMENT)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 format: $(ENVIRONMENT) ## format the sources and mend what lint can mend
 	$(BIN)/ruff format

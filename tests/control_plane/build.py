@@ -17,7 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.control_plane.go_runner import GoRunner, lock
+from tests.control_plane.file_lock import lock
+from tests.control_plane.go_runner import GoRunner
 from tests.control_plane.kubernetes_version import KubernetesVersion, read_wanted_version
 from tests.control_plane.toolchain import OLDEST_GO, Go, Say, find_go
 from tests.control_plane.unavailable import Unavailable

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,15 +84,3 @@ class GoRunner:
         if process.returncode:
             end = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
             raise Unavailable(f"go {' '.join(arguments[:2])} failed, end of {self.log}:\n{end}")
-
-
-@contextmanager
-def lock(path: Path, subject: str, say: Say) -> Iterator[None]:
-    """Hold the file `path` against other processes, telling when that has to be waited for."""
-    with path.open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{subject}: another process is building it; waiting")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

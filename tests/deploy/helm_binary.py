@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.control_plane.build import get_cache as get_go_cache
-from tests.control_plane.go_runner import lock
+from tests.control_plane.file_lock import lock
 from tests.control_plane.toolchain import Go, Say, find_go
 from tests.control_plane.unavailable import Unavailable
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.control_plane import build as control_plane
-from tests.control_plane.go_runner import GoRunner, lock
+from tests.control_plane.file_lock import lock
+from tests.control_plane.go_runner import GoRunner
 from tests.control_plane.toolchain import OLDEST_GO, Say, find_go
 from tests.control_plane.unavailable import Unavailable
 from tests.keda.modules import KEDA, fetch_module
