@@ -42,6 +42,27 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"hpas": [{"name": "a", "namespace": "b", "minReplicas": 5, "maxReplicas": 4}]},
         "hpas[0].maxReplicas must be >= 5, got 4",
     ),
+    "an HPA twice": (
+        {"hpas": [{"name": name, "namespace": "b", "maxReplicas": 4} for name in ("a", "c", "a")]},
+        "hpas[2] repeats b/a, as hpas[0] has it already",
+    ),
+    "one port for pages and metrics": (
+        {"listen": {"externalMetricsPort": 8080}},
+        "listen.externalMetricsPort must differ from listen.pagesPort, got 8080 for both",
+    ),
+    "one port of the Service for pages and metrics": (
+        {"service": {"port": 8080}},
+        "service.port must differ from listen.pagesPort, got 8080 for both",
+    ),
+    "an API that nobody serves": ({"replicas": 0}, "replicas must be >= 1 with apiService.create=true, got 0"),
+    "an end before the drain is over": (
+        {"terminationGracePeriodSeconds": 10},
+        "terminationGracePeriodSeconds must be >= 15, got 10: 5 more than config.listen.drain 10s",
+    ),
+    "a drain beyond the end": (
+        {"config": {"listen": {"drain": "1m30.5s"}}},
+        "terminationGracePeriodSeconds must be >= 95.5, got 30: 5 more than config.listen.drain 1m30.5s",
+    ),
     "an account without a name": ({"serviceAccount": {"create": False}}, "serviceAccount.name must be given"),
     "nodes as limits of some namespaces": (
         {"limits": {"nodes": True}, "namespaces": ["chat"]},
@@ -78,3 +99,18 @@ def test_what_values_tell_is_refused_in_the_configuration(helm: Helm, path: str)
 def test_kubernetes_that_is_too_old_is_refused(helm: Helm) -> None:
     with pytest.raises(ChartRefused, match="kubeVersion"):
         helm.render(kubernetes="1.25.0")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"replicas": 0, "apiService": {"create": False}},
+        {"listen": {"externalMetricsPort": 8080}, "service": {"port": 8080}, "apiService": {"create": False}},
+        {"terminationGracePeriodSeconds": 5, "config": {"listen": {"drain": 0}}},
+        {"terminationGracePeriodSeconds": 6, "config": {"listen": {"drain": "999ms1000us"}}},
+        {"terminationGracePeriodSeconds": 7205, "config": {"listen": {"drain": "2h"}}},
+    ],
+    ids=["no pods and no API", "one port and no API", "no drain", "a drain of two units", "a long drain"],
+)
+def test_what_only_resembles_a_mistake_is_taken(helm: Helm, values: dict[str, Any]) -> None:
+    helm.render(values)

@@ -23,6 +23,7 @@ from adapter.config.schema.serving import (
     ListenConfig,
     PublishingConfig,
     StateConfig,
+    find_shared_ports,
 )
 from adapter.config.schema.variants import VariantConfig
 from adapter.config.section import Section
@@ -110,6 +111,16 @@ class Configuration:
         if self.collection.jitter_s > self.decision.period_s:
             given = render_duration(self.collection.jitter_s)
             yield Problem("collection.jitter", f"must be <= decision.period {period}, got {given}")
+
+    @rule("listen", "discovery")
+    def check_ports(self) -> Iterator[Problem]:
+        """Yield a problem where two servers would listen on one port, given or by default."""
+        addresses = {
+            "listen.pages": self.listen.pages,
+            "listen.external_metrics": self.get_external_metrics(),
+            "listen.external_metrics_http": self.get_external_metrics_http(),
+        }
+        yield from find_shared_ports({path: address for path, address in addresses.items() if address is not None})
 
     @rule("discovery", "models")
     def check_presence(self) -> Iterator[Problem]:

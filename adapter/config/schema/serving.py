@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from adapter.config.kinds import Choice, Flag, Text
 from adapter.config.problems import Problem
 from adapter.config.section import Section
 
+_EVERY_INTERFACE = frozenset({"0.0.0.0", "::"})
 _PORT = count(at_least=0, at_most=65535)
 
 
@@ -140,6 +141,19 @@ class ListenConfig:
         meaning="After SIGTERM `/readyz` answers 503 for this long, in wall time, before the servers close.",
         why="Kubernetes takes a second or so to send requests elsewhere.",
     )
+
+
+def find_shared_ports(
+    addresses: Mapping[str, PagesAddress | ExternalMetricsAddress | ExternalMetricsConfig],
+) -> Iterator[Problem]:
+    """Yield a problem for each of `addresses`, by path, that an earlier one occupies."""
+    earlier: dict[str, PagesAddress | ExternalMetricsAddress | ExternalMetricsConfig] = {}
+    for path, address in addresses.items():
+        for other, taken in earlier.items():
+            is_everywhere = bool({address.host, taken.host} & _EVERY_INTERFACE)
+            if address.port == taken.port != 0 and (is_everywhere or address.host == taken.host):
+                yield Problem(f"{path}.port", f"must differ from {other}.port, got {address.port} for both")
+        earlier[path] = address
 
 
 class ReplicaUnit(StrEnum):

@@ -3,6 +3,7 @@ The configuration file: `config`, and what other values tell. A key that other v
 rights and behavior cannot disagree.
 */}}
 {{- define "variant-autoscaler.configuration" -}}
+{{- include "variant-autoscaler.checkValues" . -}}
 {{- include "variant-autoscaler.checkConfig" . -}}
 {{- $config := deepCopy .Values.config -}}
 

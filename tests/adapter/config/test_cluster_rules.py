@@ -40,6 +40,10 @@ def _clean(data: Data) -> Data:
 
 CASES: dict[str, tuple[Spoil, str]] = {
     # cluster
+    "the port that a cluster asks for by default": (
+        lambda d: _clean(d).update(listen={"pages": {"port": 6443}}),
+        "listen.external_metrics.port must differ from listen.pages.port, got 6443 for both",
+    ),
     "namespaces without a cluster": (
         lambda d: d.update(discovery={"namespaces": ["chat"]}),
         "discovery.namespaces has no effect with kind static, only with kubernetes",

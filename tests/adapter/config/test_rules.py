@@ -56,6 +56,21 @@ CASES: dict[str, tuple[Spoil, str]] = {
         lambda d: d.update(collection={"jitter": "20s"}),
         "collection.jitter must be <= decision.period 15s, got 20s",
     ),
+    # addresses
+    "one port for pages and metrics": (
+        lambda d: d.update(listen={"pages": {"port": 9000}, "external_metrics_http": {"port": 9000}}),
+        "listen.external_metrics_http.port must differ from listen.pages.port, got 9000 for both",
+    ),
+    "a port that another server has by default": (
+        lambda d: d.update(listen={"pages": {"port": 8443, "host": "0.0.0.0"}}),
+        "listen.external_metrics_http.port must differ from listen.pages.port, got 8443 for both",
+    ),
+    "one port for both kinds of metrics": (
+        lambda d: d.update(
+            listen={"external_metrics": {"authentication": "none"}, "external_metrics_http": {"port": 6443}}
+        ),
+        "listen.external_metrics_http.port must differ from listen.external_metrics.port, got 6443 for both",
+    ),
     # bounds
     "variant without room": (
         lambda d: _variant(d).update(min_replicas=3, max_replicas=2),
@@ -329,6 +344,13 @@ ALLOWED: dict[str, Spoil] = {
     "several classes with a default": lambda d: (
         _add_class(d).pop("service_classes"),
         d.update(default_service_class="interactive"),
+    ),
+    "one port on two addresses": lambda d: d.update(
+        listen={"pages": {"port": 9000}, "external_metrics_http": {"port": 9000, "host": "127.0.0.2"}}
+    ),
+    "any free port twice": lambda d: d.update(listen={"pages": {"port": 0}, "external_metrics_http": {"port": 0}}),
+    "the port of a server that is off": lambda d: d.update(
+        listen={"pages": {"port": 6443}, "external_metrics": {"enabled": False, "authentication": "none"}}
     ),
     "an unknown limit": lambda d: d.update(limits=[{"name": "x", "amount": "unknown"}]),
 }
