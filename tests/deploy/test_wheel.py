@@ -54,6 +54,8 @@ def installed() -> Iterator[Path]:
 def sandbox(installed: Path) -> Sandbox:
     obstacle = find_obstacle()
     if obstacle is not None:
+        if os.environ.get("REQUIRE_CONTROL_PLANE") == "1":
+            pytest.fail(f"REQUIRE_CONTROL_PLANE=1, but there is no sandbox: {obstacle}", pytrace=False)
         pytest.skip(f"no sandbox: {obstacle}")
     return Sandbox(installed.parent, 100_000 + secrets.randbelow(1_000_000_000))
 
