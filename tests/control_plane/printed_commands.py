@@ -1,4 +1,4 @@
-"""Runs the commands that the runbook prints against a real cluster, those that only read, and with the names there."""
+"""Finds the commands that documents print, and runs the runbook's against a real cluster: those that only read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 
 from tests.control_plane.product import NAME, Product
 from tests.control_plane.workloads import Workload
@@ -34,9 +35,19 @@ async def run_printed_commands(product: Product, workload: Workload) -> None:
 
 def list_commands() -> list[str]:
     """Return every line of the runbook's blocks of commands, each once."""
-    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return list(dict.fromkeys(line for block in blocks for line in block.splitlines()))
+    return list(dict.fromkeys(_iterate_lines("runbook.md")))
+
+
+def find_command(page: str, begin: str) -> str:
+    """Return the line of the blocks of commands on a page of the documents that begins so, without its comment."""
+    (found,) = {line.partition("  #")[0].rstrip() for line in _iterate_lines(page) if line.startswith(begin)}
+    return found
+
+
+def _iterate_lines(page: str) -> Iterator[str]:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        yield from block.splitlines()
 
 
 def translate(command: str, product: Product, workload: Workload) -> str:

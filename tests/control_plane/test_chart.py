@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import shlex
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,15 +22,28 @@ from tests.control_plane.cluster import Cluster
 from tests.control_plane.control_plane import choose_ports
 from tests.control_plane.fake_service import open_fake_service
 from tests.control_plane.helm_release import HelmRelease
-from tests.control_plane.kubectl import run_kubectl
+from tests.control_plane.kubectl import Answer, run_kubectl
+from tests.control_plane.printed_commands import find_command
 from tests.control_plane.product import API_SERVICE, FAST_VALUES, NAME, localize, make_process, merge
 from tests.control_plane.server_process import ServerProcess
-from tests.deploy.chart import ROOT, ChartRefused, Helm, Rendered
+from tests.deploy.chart import NAMESPACE, ROOT, ChartRefused, Helm, Rendered
 from tests.deploy.value_sets import VALUE_SETS
 
 WITHOUT_DEFINITION = {"Issuer", "Certificate", "ServiceMonitor"}
 """Kinds that other products define."""
 SECRET = f"{NAME}-tls"
+FOREIGN_REGISTRATION: Json = {
+    "apiVersion": "apiregistration.k8s.io/v1",
+    "kind": "APIService",
+    "metadata": {"name": API_SERVICE},
+    "spec": {
+        "group": "external.metrics.k8s.io",
+        "version": "v1beta1",
+        "groupPriorityMinimum": 100,
+        "versionPriority": 100,
+        "service": {"namespace": "keda", "name": "keda-metrics-apiserver", "port": 443},
+    },
+}
 SLOWER = {"config": {"decision": {"period": "2s", "stale_after": "6s", "calm_window": 0}}}
 
 
@@ -216,14 +231,7 @@ async def test_a_release_can_be_installed_again_after_an_uninstall(
 
 
 async def test_somebody_elses_api_is_not_taken_over(cluster: Cluster, helm: Helm, tmp_path: Path) -> None:
-    spec = {
-        "group": "external.metrics.k8s.io",
-        "version": "v1beta1",
-        "groupPriorityMinimum": 100,
-        "versionPriority": 100,
-    }
-    owner = {"service": {"namespace": "keda", "name": "keda-metrics-apiserver", "port": 443}}
-    await cluster.apply(API_SERVICES, None, {"metadata": {"name": API_SERVICE}, "spec": {**spec, **owner}})
+    await cluster.apply(API_SERVICES, None, FOREIGN_REGISTRATION)
     home = await cluster.create_namespace("autoscaler")
     release = HelmRelease(helm, cluster.control_plane.admin_kubeconfig, NAME, home, tmp_path)
     with pytest.raises(ChartRefused) as refusal:
@@ -232,7 +240,7 @@ async def test_somebody_elses_api_is_not_taken_over(cluster: Cluster, helm: Helm
     assert "apiService.create=false" in str(refusal.value)
     await release.install({"apiService": {"create": False}})
     found = await cluster.client.get(API_SERVICES, None, API_SERVICE)
-    assert found["spec"]["service"] == owner["service"]
+    assert found["spec"]["service"] == FOREIGN_REGISTRATION["spec"]["service"]
 
 
 @pytest.mark.parametrize("name", VALUE_SETS)
@@ -249,16 +257,68 @@ async def test_the_api_server_takes_every_manifest(cluster: Cluster) -> None:
     await _apply_dry(cluster, await cluster.create_namespace("autoscaler"), _load(*files))
 
 
-async def test_kubectl_applies_the_manifests_and_applying_them_again_changes_nothing(cluster: Cluster) -> None:
+@pytest.fixture
+async def fresh(cluster: Cluster) -> Cluster:
+    """Return a cluster in which the namespace of the manifests is not about to be deleted."""
+    await _wait_until_gone(cluster, NAMESPACE)
+    return cluster
+
+
+async def _run_printed(cluster: Cluster, begin: str) -> Answer:
+    """Run the line of the guide to the installation that begins so, in the checkout."""
+    words = shlex.split(find_command("install.md", begin))[1:]
+    return await run_kubectl(
+        cluster.control_plane, *(str(ROOT / word) if word == "manifests" else word for word in words)
+    )
+
+
+async def _read_manifests(cluster: Cluster) -> dict[tuple[str, str], Json | None]:
+    """Return what of the manifests is in the cluster, by kind and name."""
     files = [path for path in (ROOT / "manifests").glob("*.yaml") if path.name != "kustomization.yaml"]
-    budget = "poddisruptionbudget"  # whose selector kubectl sends at every time, so that it is always "configured"
-    for outcome in ("created", "unchanged"):
-        found = await run_kubectl(cluster.control_plane, "apply", "-k", str(ROOT / "manifests"))
+    return {(wanted["kind"], wanted["metadata"]["name"]): await _find(cluster, wanted) for wanted in _load(*files)}
+
+
+async def test_the_manifests_are_applied_as_printed_and_applying_them_again_changes_nothing(fresh: Cluster) -> None:
+    seen = []
+    assert (await _run_printed(fresh, "kubectl get apiservice")).output == ""  # nobody's
+    for _ in range(2):
+        found = await _run_printed(fresh, "kubectl apply")
         assert found.status == 0, found.errors
-        lines = found.output.splitlines()
-        assert len(lines) == len(files), found.output
-        others = {line.split()[-1] for line in lines if not line.startswith(budget)}
-        assert others == {outcome}, found.output
+        present = await _read_manifests(fresh)
+        assert None not in present.values()
+        seen.append({key: _leave_out_changes(item) for key, item in present.items() if item})
+    assert seen[0] == seen[1]
+    assert json.loads((await _run_printed(fresh, "kubectl get apiservice")).output)["namespace"] == NAME
+
+
+def _leave_out_changes(found: Json) -> Json:
+    """Return an object without what the cluster itself goes on writing."""
+    return {**found, "status": None, "metadata": found["metadata"].get("labels")}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--server-side"], ["--server-side", "--field-manager=helm"]],
+    ids=["kubectl apply", "kubectl apply on the server's side", "Helm"],
+)
+async def test_the_manifests_leave_somebody_elses_api_alone_whoever_applied_it(
+    fresh: Cluster, tmp_path: Path, flags: list[str]
+) -> None:
+    file = tmp_path / "foreign.yaml"
+    file.write_text(json.dumps(FOREIGN_REGISTRATION), encoding="utf-8")
+    applied = await run_kubectl(fresh.control_plane, "apply", *flags, "-f", str(file))
+    assert applied.status == 0, applied.errors
+    before = await fresh.client.get(API_SERVICES, None, API_SERVICE)
+    assert json.loads((await _run_printed(fresh, "kubectl get apiservice")).output)["namespace"] == "keda"
+    found = await _run_printed(fresh, "kubectl apply")
+    assert found.status == 1
+    assert "conflict" in found.errors
+    assert ".spec.service.name" in found.errors
+    present = await _read_manifests(fresh)
+    assert None not in present.values()  # all the others are there
+    after = present["APIService", API_SERVICE]
+    assert after is not None
+    assert (after["spec"], after["metadata"].get("labels")) == (before["spec"], before["metadata"].get("labels"))
 
 
 async def test_the_api_server_takes_the_samples_of_its_own_kinds(cluster: Cluster) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.deploy.chart import CHART, NAMESPACE, Helm, Json, Rendered
+from tests.deploy.chart import CHART, NAMESPACE, ROOT, Helm, Json, Rendered
 from tests.deploy.value_sets import VALUE_SETS
 
 WITHOUT_NAMESPACE = {"APIService", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
@@ -241,3 +242,25 @@ def test_the_notes_show_three_commands_and_begin_with_the_image(helm: Helm) -> N
         assert [line for line in shown.splitlines() if re.match(r"\d\. ", line)][2].startswith("3. ")
         assert not re.search(r"\n4\. ", shown)
         assert "<no value>" not in shown
+        assert not re.search(r"&$|&\s*\n", shown, re.MULTILINE)  # a curl right behind would come too early
+
+
+@pytest.mark.parametrize("creates_api", [True, False])
+def test_the_line_of_the_notes_that_makes_a_follower_names_the_workload_everywhere(
+    helm: Helm, creates_api: bool
+) -> None:
+    shown = helm.run(
+        "install", "variant-autoscaler", str(CHART), "--namespace", "scaling", "--dry-run=client", "--values", "-",
+        stdin=yaml.safe_dump({"apiService": {"create": creates_api}}),
+    )  # fmt: skip
+    (line,) = re.findall(r"^ +(sed .*?) \| kubectl apply -f -$", shown, re.MULTILINE | re.DOTALL)
+    made = subprocess.run(line, shell=True, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    follower = yaml.safe_load(made)
+    assert (follower["metadata"]["namespace"], follower["metadata"]["name"]) == ("NAMESPACE", "NAME")
+    assert follower["spec"]["scaleTargetRef"]["name"] == "NAME"
+    if creates_api:
+        selector = follower["spec"]["metrics"][0]["external"]["metric"]["selector"]
+        assert selector == {"matchLabels": {"deployment": "NAME"}}
+    else:
+        url = follower["spec"]["triggers"][0]["metadata"]["url"]
+        assert url == "http://variant-autoscaler.scaling.svc:8080/metrics/NAMESPACE/NAME"
