@@ -56,9 +56,8 @@ async def check_api_service(look: Look) -> list[Finding]:
         return [wrong(Check.API_OWNER, API_SERVICE, "nobody serves the external metrics API of this cluster", remedy)]
     if isinstance(found, AdapterError):
         return [tell_failure(Check.API_OWNER, API_SERVICE, found, right=f"get apiservices {API_SERVICE}")]
-    owner = _judge_owner(look)
-    is_others = not look.configured.serves_api or owner.verdict != "ok"
-    return [owner] if is_others else [owner, _judge_condition(look)]
+    owner, is_left_to_others = _judge_owner(look), not look.configured.serves_api
+    return [owner] if is_left_to_others else [owner, _judge_condition(look)]
 
 
 def _judge_owner(look: Look) -> Finding:
@@ -90,14 +89,17 @@ def _judge_condition(look: Look) -> Finding:
         return cannot_tell(check, API_SERVICE, "the API server has not looked yet")
     if look.is_api_available:
         return ok(check, API_SERVICE, "Available")
-    message = look.api_complaint
+    message, place = look.api_complaint, look.installation
+    if isinstance(place, str) or look.api_owner != place.owner:
+        # Whoever it is: a dead API delays the end of every namespace, and spoils what clients discover.
+        owner = look.api_owner or "the API server itself"
+        return wrong(check, API_SERVICE, message, f"mend {owner}; where that is gone for good: {_DELETE}")
     remedy = next((remedy for word, remedy in _REMEDIES.items() if word in message), _LOGS)
-    return wrong(check, API_SERVICE, message, _fill(remedy, look.installation))
+    return wrong(check, API_SERVICE, message, _fill(remedy, place))
 
 
-def _fill(remedy: str, place: Installation | str) -> str:
-    """Return `remedy` with the names of the installation; it is known wherever the APIService is ours."""
-    assert not isinstance(place, str)
+def _fill(remedy: str, place: Installation) -> str:
+    """Return `remedy` with the names of the installation."""
     return remedy.format(
         namespace=place.namespace,
         service=place.service,

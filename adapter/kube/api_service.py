@@ -15,6 +15,7 @@ from enum import StrEnum
 from adapter.clock import Clock
 from adapter.errors import AdapterError, Conflict, NotFound
 from adapter.kube.client import Json, KubeClient
+from adapter.kube.events import EventWriter, ObjectReference
 from adapter.kube.json_fields import get_condition, get_text, is_true
 from adapter.kube.resource import API_SERVICES
 from adapter.telemetry import log_event
@@ -111,6 +112,8 @@ class ApiServiceKeeper:
         Whether this replica writes; all of them look.
     on_change
         Called with the state whenever it changes, for metrics and conditions; must not raise.
+    events
+        Where the leader tells people, about our Service, that somebody else has the APIService; None tells nobody.
     """
 
     def __init__(
@@ -122,9 +125,11 @@ class ApiServiceKeeper:
         get_ca_bundle: Callable[[], bytes | None] = lambda: None,
         is_leader: Callable[[], bool] = lambda: True,
         on_change: Callable[[ApiServiceState], None] = lambda _state: None,
+        events: EventWriter | None = None,
     ) -> None:
         self._client, self._clock, self._options = client, clock, options
         self._get_ca_bundle, self._is_leader, self._on_change = get_ca_bundle, is_leader, on_change
+        self._events = events
         self._failure = ""
         self.state = ApiServiceState()
 
@@ -157,7 +162,15 @@ class ApiServiceKeeper:
             log_event("api_service_failed", level="warning", name=NAME, why=failure)
         self._failure = failure
         self._tell(replace(seen, message=failure or seen.message))
+        if self.state.ownership is Ownership.FOREIGN and self._events is not None and self._is_leader():
+            await self._warn(self._events)
         return self.state
+
+    async def _warn(self, events: EventWriter) -> None:
+        """Say who has the APIService; said again and again, it is one event that counts."""
+        service = ObjectReference("v1", "Service", self._options.namespace, self._options.service)
+        message = f"{NAME} leads to {self.state.owner}: {_MEANINGS[Ownership.FOREIGN]}"
+        await events.write(service, "ApiServiceNotOurs", message, is_warning=True, action="Serve")
 
     def _read(self, found: Json | None) -> ApiServiceState:
         return read_api_service(found, self._options.owner, self._get_ca_bundle())

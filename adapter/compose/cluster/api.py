@@ -14,6 +14,7 @@ from adapter.external_metrics.issuing import make_serving_names
 from adapter.external_metrics.security import ApiSecurity
 from adapter.kube.api_service import ApiServiceKeeper, ApiServiceOptions, ApiServiceState
 from adapter.kube.client import KubeClient
+from adapter.kube.events import EventWriter
 from adapter.kube.proxy_settings import ProxySettingsWatch
 from adapter.kube.reviews import KubeReviewer
 from adapter.kube.serving_secret import ServingSecret
@@ -38,6 +39,8 @@ class ClusterApi:
         Whether this replica may write the APIService.
     on_ownership
         Called with what is seen of the APIService, whenever that changes.
+    events
+        Where people are told of it, None where they are not to be.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class ClusterApi:
         identity: ReplicaIdentity,
         is_leader: Callable[[], bool],
         on_ownership: Callable[[ApiServiceState], None],
+        events: EventWriter | None,
     ) -> None:
         options = loaded.configuration.kubernetes.api_service
         is_self_signed = listen.certificate.kind is CertificateKind.SELF_SIGNED
@@ -60,6 +64,7 @@ class ClusterApi:
             get_ca_bundle=self._get_ca_bundle,
             is_leader=is_leader,
             on_change=on_ownership,
+            events=events,
         )
         names = make_serving_names(options.service, identity.namespace)
         source: CertificateSource = SelfSignedCertificate(

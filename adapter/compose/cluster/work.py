@@ -84,6 +84,8 @@ class ClusterWork:
         self._elector = _make_elector(client, clock, identity, self._kubernetes)
         telemetry.set_leader(False)
         store.withhold_while(self._find_isolation)
+        writer = f"{identity.installation}/{identity.replica}"
+        self._events = EventWriter(client, clock, instance=writer) if self._kubernetes.events else None
         self._api: ClusterApi | None = None
         served = configuration.get_external_metrics()
         if served is not None:
@@ -95,6 +97,7 @@ class ClusterWork:
                 identity=identity,
                 is_leader=self._is_leader,
                 on_ownership=lambda state: telemetry.set_api_ownership(state.ownership.value),
+                events=self._events,
             )
             telemetry.show_certificate(self._api.get_certificate_expiry_s)
 
@@ -180,9 +183,9 @@ class ClusterWork:
         self._watch.recall({record.decision.workload: record.model_key.model_id for record in records})
 
     def _build_writer(self) -> DecisionWriter:
-        identity = f"{self._identity.installation}/{self._identity.replica}"
-        events = EventWriter(self._client, self._clock, instance=identity) if self._kubernetes.events else None
-        return DecisionWriter(self._client, self._clock, self._decisions, events=events, holder=self._identity.replica)
+        return DecisionWriter(
+            self._client, self._clock, self._decisions, events=self._events, holder=self._identity.replica
+        )
 
     def _build_controller(self, parts: ClusterParts, writer: DecisionWriter, states: KubeStateStore) -> Controller:
         def get_options() -> ActuationOptions:

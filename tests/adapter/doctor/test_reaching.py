@@ -116,6 +116,15 @@ async def test_an_api_that_the_configuration_leaves_to_others_is_no_trouble(stag
     assert found.list(Check.API_CONDITION) == found.list(Check.CERTIFICATE_NAME) == found.list(Check.HPA_RIGHTS) == []
 
 
+async def test_an_api_service_that_leads_nowhere_is_wrong_whoever_made_it(stage: DoctorStage) -> None:
+    stage.api.change(API_SERVICES, None, API_SERVICE, {"spec": {"service": {"namespace": "gone", "name": "gone"}}})
+    stage.set_available("False", "ServiceNotFound", "service/gone in gone is not present")
+    finding = (await stage.examine()).get(Check.API_CONDITION)
+    assert finding.verdict is Verdict.WRONG
+    assert finding.remedy.startswith("mend gone/gone; where that is gone for good: ")
+    assert f"kubectl delete apiservice {API_SERVICE}" in finding.remedy
+
+
 async def test_an_api_service_that_leads_to_us_though_we_do_not_serve_is_wrong(stage: DoctorStage) -> None:
     stage.configure(NOT_SERVED)
     finding = (await stage.examine()).get(Check.API_OWNER)

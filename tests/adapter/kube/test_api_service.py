@@ -19,7 +19,8 @@ from adapter.kube.api_service import (
     read_api_service,
 )
 from adapter.kube.client import KubeClient
-from adapter.kube.resource import API_SERVICES
+from adapter.kube.events import EventWriter
+from adapter.kube.resource import API_SERVICES, EVENTS
 from tests.builders.captured_log import capture_log
 from tests.builders.decisions import ManualClock
 from tests.builders.fake_kube_api import FakeKubeApi
@@ -58,6 +59,7 @@ class Scene:
             get_ca_bundle=lambda: self.ca,
             is_leader=lambda: self.is_leader,
             on_change=self.states.append,
+            events=EventWriter(self._client, self.clock, instance="va/one"),
         )
 
     @property
@@ -144,6 +146,23 @@ async def test_another_owner_is_never_overwritten_but_told_about(scene: Scene) -
     assert (line["level"], line["owner"]) == ("error", "keda/keda-operator-metrics-apiserver")
     assert scene.spec == keda["spec"]
     assert (scene.writes, scene.states) == (0, [state])
+
+
+async def test_of_another_owner_the_leader_tells_in_one_event_about_our_service(scene: Scene) -> None:
+    scene.api.put(API_SERVICES, api_service("keda", "keda-operator-metrics-apiserver"))
+    scene.is_leader = False
+    await scene.keeper.look()
+    assert scene.api.list(EVENTS, "system") == []
+    scene.is_leader = True
+    for _ in range(3):
+        await scene.keeper.look()
+    (event,) = scene.api.list(EVENTS, "system")
+    assert (event["reason"], event["type"], event["regarding"]["name"]) == (
+        "ApiServiceNotOurs",
+        "Warning",
+        "autoscaler",
+    )
+    assert "leads to keda/keda-operator-metrics-apiserver" in event["note"]
 
 
 async def test_taken_over_and_restored(scene: Scene) -> None:
