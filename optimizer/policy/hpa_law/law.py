@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from optimizer.errors import InvalidInput
-from optimizer.simulation.hpa_behavior import (
+from optimizer.policy.hpa_law.behavior import (
     DEFAULT_TOLERANCE_RATIO,
     Behavior,
     Proposal,
