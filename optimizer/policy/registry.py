@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optimizer.policy.protocol import Policy
+from optimizer.policy.saturation import SaturationPolicy
 from optimizer.policy.slo import SloPolicy
 
-BUILT_IN_POLICIES: Mapping[str, Policy] = {"slo": SloPolicy()}
+BUILT_IN_POLICIES: Mapping[str, Policy] = {
+    "slo": SloPolicy(),
+    "saturation": SaturationPolicy(),
+}
