@@ -1,0 +1,1 @@
+"""SkyServe's ways to scale: the peer's rules as they are, and the policy `skyserve` that mends them. Pure."""
