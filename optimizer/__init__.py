@@ -6,14 +6,17 @@ This façade is what the adapter may use of it, beside the data in `optimizer.do
 
 from optimizer.decide import Outcome, decide
 from optimizer.demand import (
+    SignalHistory,
     TrafficHistory,
     choose_baseline,
     compute_attained_ratio,
     compute_quantile,
+    compute_signals,
     compute_window,
     empty_reading,
     estimate_lengths,
     merge_windows,
+    track_signals,
     track_traffic,
 )
 from optimizer.domain import Settings
@@ -69,6 +72,7 @@ __all__ = [
     "RoundRobin",
     "RoutingRule",
     "Settings",
+    "SignalHistory",
     "State",
     "TrafficHistory",
     "VariantView",
@@ -76,6 +80,7 @@ __all__ = [
     "compute_attained_ratio",
     "compute_mix_cost",
     "compute_quantile",
+    "compute_signals",
     "compute_window",
     "decide",
     "decode_state",
@@ -87,5 +92,6 @@ __all__ = [
     "merge_windows",
     "recall_decisions",
     "replay",
+    "track_signals",
     "track_traffic",
 ]

@@ -25,7 +25,7 @@ def make_reading(
     requests = {Gauge.RUNNING_REQUESTS: running, Gauge.WAITING_REQUESTS: waiting}
     gauges = {gauge: value for gauge, value in requests.items() if value is not None}
     return PodReading(
-        pod, MODEL_NAME, engine, time_s, start_s, dict(counters or {}), gauges, dict(histograms or {}), ranks
+        pod, MODEL_NAME, engine, time_s, start_s, dict(counters or {}), gauges, dict(histograms or {}), ranks=ranks
     )
 
 
