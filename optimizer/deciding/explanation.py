@@ -175,7 +175,9 @@ def _explain_stillness(course: Course, variants: tuple[VariantDecision, ...]) ->
 def _tell_need(course: Course) -> str:
     wish = course.wish
     if not isinstance(wish.proposal, CapacityNeed):
-        return f"policy {wish.sight.model.policy} asks for {sum((wish.replicas or {}).values())} replicas"
+        note = None if wish.proposal is None else wish.proposal.note
+        told = f"policy {wish.sight.model.policy} asks for {sum((wish.replicas or {}).values())} replicas"
+        return told if note is None else f"{told}; {note.message}"
     now_per_s, calmed_per_s = wish.proposal.need.peak_per_s, wish.need.peak_per_s
     rate_per_s = wish.sight.view.demand.rate_per_s.value or 0.0
     text = f"demand {rate_per_s:.3g}/s, need {calmed_per_s:.3g}/s"
