@@ -125,6 +125,10 @@ class OptionReader:
         self._note(key)
         return self._options.get(key) is not None
 
+    def peek(self, key: str) -> object:
+        """Return what `key` holds as it stands, None where it is absent: for an option that may have several shapes."""
+        return self._options.get(key)
+
     def number(
         self,
         key: str,

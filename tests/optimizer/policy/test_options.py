@@ -157,3 +157,11 @@ def test_choices_and_texts_name_what_is_allowed() -> None:
         "policy_options.name must be one of x, y, got 'z'",
         "policy_options.flag must be true or false, got 'yes'",
     ]
+
+
+def test_an_option_of_several_shapes_can_be_looked_at_before_it_is_read() -> None:
+    reader = OptionReader({"rate": {"A": 1.0}})
+    assert isinstance(reader.peek("rate"), dict)
+    assert reader.peek("absent") is None
+    with pytest.raises(InvalidOptions, match="rate is not known"):
+        reader.finish()
