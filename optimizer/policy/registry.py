@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from optimizer.policy.knative import KnativePolicy
 from optimizer.policy.protocol import Policy
 from optimizer.policy.saturation import SaturationPolicy
 from optimizer.policy.slo import SloPolicy
+from optimizer.policy.target import TargetPolicy
 
 BUILT_IN_POLICIES: Mapping[str, Policy] = {
     "slo": SloPolicy(),
+    "target": TargetPolicy(),
+    "knative": KnativePolicy(),
     "saturation": SaturationPolicy(),
 }

@@ -10,6 +10,7 @@ from optimizer.policy.hpa_law.behavior import (
     DEFAULT_UP,
     Behavior,
     PolicyType,
+    Proposal,
     ScalingRules,
     SelectPolicy,
     Step,
@@ -24,9 +25,12 @@ from optimizer.policy.hpa_law.law import (
     ReplicaCounts,
     SyncOutcome,
     TargetType,
+    damp_proposal,
     propose_replicas,
     step_hpa,
 )
+from optimizer.policy.hpa_law.memory import decode_hpa_state, encode_hpa_state
+from optimizer.policy.hpa_law.pods import PodValues, propose_by_pods
 
 __all__ = [
     "DEFAULT_DOWN",
@@ -38,7 +42,9 @@ __all__ = [
     "HpaState",
     "HpaSync",
     "MetricTarget",
+    "PodValues",
     "PolicyType",
+    "Proposal",
     "Reading",
     "ReplicaCounts",
     "ScalingRules",
@@ -47,6 +53,10 @@ __all__ = [
     "StepPolicy",
     "SyncOutcome",
     "TargetType",
+    "damp_proposal",
+    "decode_hpa_state",
+    "encode_hpa_state",
+    "propose_by_pods",
     "propose_replicas",
     "step_hpa",
 ]

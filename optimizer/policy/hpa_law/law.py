@@ -190,12 +190,35 @@ def step_hpa(
     proposal = _choose_proposal(spec, counts, readings)
     if proposal is None:
         return HpaSync(counts.spec, None, SyncOutcome.METRIC_FAILED), state
-    proposals = (*_keep_proposals(spec, state, now_s), Proposal(now_s, proposal))
-    stabilized = stabilize(proposals, counts.spec, spec.behavior, now_s)
-    limited = limit_step(stabilized, counts.spec, spec.behavior, state.steps, now_s)
-    replicas = min(max(limited, spec.min_replicas), spec.max_replicas)
-    remembered = replace(_remember(spec, state, counts.spec, replicas, now_s), proposals=proposals)
+    replicas, remembered = damp_proposal(spec, state, counts.spec, proposal, now_s)
     return HpaSync(replicas, proposal, SyncOutcome.SCALED), remembered
+
+
+def damp_proposal(spec: HpaSpec, state: HpaState, current: int, proposal: int, now_s: float) -> tuple[int, HpaState]:
+    """Return what windows, step limits and bounds leave of `proposal` at `now_s` [s], and the next state.
+
+    Parameters
+    ----------
+    spec
+        The autoscaler; its targets are not looked at.
+    state
+        From the sync before.
+    current
+        Replicas in ``scale.spec``.
+    proposal
+        What the metrics ask for [replicas].
+    now_s
+        Time of this sync [s].
+
+    Source
+    ------
+    Kubernetes HPA controller: the same for metrics of every type.
+    """
+    proposals = (*_keep_proposals(spec, state, now_s), Proposal(now_s, proposal))
+    stabilized = stabilize(proposals, current, spec.behavior, now_s)
+    limited = limit_step(stabilized, current, spec.behavior, state.steps, now_s)
+    replicas = min(max(limited, spec.min_replicas), spec.max_replicas)
+    return replicas, replace(_remember(spec, state, current, replicas, now_s), proposals=proposals)
 
 
 def _is_within(spec: HpaSpec, ratio: float) -> bool:
