@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     STARTUP = 1
     ENGINE = 2
     PAGES = 3
+    JITTER = 4
 
 
 def make_stream(seed: int, purpose: Purpose, *subject: int) -> np.random.Generator:

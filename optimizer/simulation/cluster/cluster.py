@@ -84,6 +84,10 @@ class Cluster:
             raise InvalidInput(f"replicas of {key.variant}", ">= 0 [replicas]", replicas)
         self.deployments[key].scale(replicas, now_ns)
 
+    def drive(self, replica: Replica, now_ns: int) -> None:
+        """Drive the engine of `replica`, if it has one, to `now_ns` [ns]."""
+        self.fronts[ModelKey(replica.key.namespace, replica.key.model_id)].drive(now_ns, replica)
+
     def _get_deployment(self, replica: Replica) -> Deployment:
         return self.deployments[replica.key]
 

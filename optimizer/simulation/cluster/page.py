@@ -1,0 +1,246 @@
+"""What the metrics page of a simulated engine says, as the collector of the product would read it, without the text.
+
+A page is copied when it is scraped and understood only when somebody looks at it. The engine is read as vLLM's page
+shows it: requests at the HTTP layer are counted when they end, everything else where vLLM counts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from optimizer.domain import (
+    Counter,
+    Gauge,
+    Histogram,
+    HistogramReading,
+    PodKey,
+    PodReading,
+    SignalKind,
+    SignalSpec,
+)
+from optimizer.simulation.counts import EngineCounters, HistogramCounts
+from optimizer.simulation.engine import TokenEngine
+from optimizer.simulation.ticks import to_s
+
+ENGINE = "vllm"
+_HANDLER = "/v1/chat/completions"
+_HISTOGRAMS: Mapping[Histogram, str] = {
+    Histogram.TTFT: "ttft",
+    Histogram.ITL: "itl",
+    Histogram.TTLT: "ttlt",
+    Histogram.QUEUE_TIME: "queue_time",
+    Histogram.INPUT_TOKENS: "input_lengths",
+    Histogram.OUTPUT_TOKENS: "output_lengths",
+    Histogram.SEQUENCES: "sequences",
+}
+_SERIES_OF_HISTOGRAMS: Mapping[str, str] = {
+    "vllm:time_to_first_token_seconds": "ttft",
+    "vllm:inter_token_latency_seconds": "itl",
+    "vllm:time_per_output_token_seconds": "itl",
+    "vllm:e2e_request_latency_seconds": "ttlt",
+    "vllm:request_queue_time_seconds": "queue_time",
+    "vllm:request_prefill_time_seconds": "prefill_time",
+    "vllm:request_decode_time_seconds": "decode_time",
+    "vllm:request_inference_time_seconds": "inference_time",
+    "vllm:request_time_per_output_token_seconds": "mean_itl",
+    "vllm:request_prompt_tokens": "input_lengths",
+    "vllm:request_generation_tokens": "output_lengths",
+    "vllm:request_params_max_tokens": "bounds",
+    "vllm:request_params_n": "sequences",
+    "vllm:iteration_tokens_total": "iteration_tokens",
+}
+_SERIES_OF_GAUGES: Mapping[str, Gauge] = {
+    "vllm:num_requests_running": Gauge.RUNNING_REQUESTS,
+    "vllm:num_requests_waiting": Gauge.WAITING_REQUESTS,
+    "vllm:kv_cache_usage_perc": Gauge.KV_CACHE_RATIO,
+    "vllm:gpu_cache_usage_perc": Gauge.KV_CACHE_RATIO,
+}
+_Labeled = tuple[tuple[Mapping[str, str], float], ...]
+
+
+def _list_http(counts: EngineCounters) -> _Labeled:
+    ended = (("2xx", counts.finished + counts.left), ("5xx", counts.rejected))
+    return tuple(
+        ({"handler": _HANDLER, "method": "POST", "status": status}, float(count)) for status, count in ended if count
+    )
+
+
+_SERIES_OF_COUNTS: Mapping[str, Callable[[EngineCounters], _Labeled]] = {
+    "vllm:request_success": lambda counts: tuple(
+        ({"finished_reason": reason}, float(count)) for reason, count in counts.finished_by_reason.items()
+    ),
+    "vllm:prompt_tokens": lambda counts: (({}, float(counts.prompt_tokens)),),
+    "vllm:prompt_tokens_cached": lambda counts: (({}, float(counts.cached_tokens)),),
+    "vllm:generation_tokens": lambda counts: (({}, float(counts.generated_tokens)),),
+    "vllm:num_preemptions": lambda counts: (({}, float(counts.preemptions)),),
+    "vllm:prefix_cache_queries": lambda counts: (({}, float(counts.queried_tokens)),),
+    "vllm:prefix_cache_hits": lambda counts: (({}, float(counts.hit_tokens)),),
+    "vllm:admission_rejections": lambda counts: (({}, float(counts.rejected)),),
+    "http_requests": _list_http,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A histogram at one moment: its edges, its counts by bucket and the sum of its values."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float
+
+    @classmethod
+    def of(cls, histogram: HistogramCounts) -> Copied:
+        """Return a copy of `histogram`."""
+        return cls(histogram.edges, tuple(histogram.counts), histogram.total)
+
+    def to_reading(self) -> HistogramReading:
+        """Return it as the collector has it."""
+        *cumulative, count = accumulate(self.counts)
+        return HistogramReading(self.edges, tuple(map(float, cumulative)), float(count), self.total)
+
+
+class PageForm:
+    """Which figures are copied from the pages of one LLM.
+
+    Parameters
+    ----------
+    model_name
+        As the engines call it.
+    specs
+        Series that somebody asked for besides.
+    """
+
+    def __init__(self, model_name: str, specs: tuple[SignalSpec, ...] = ()) -> None:
+        self.model_name, self.specs = model_name, specs
+        asked = {_find_histogram(spec) for spec in specs} - {None}
+        self.histograms = tuple(dict.fromkeys((*_HISTOGRAMS.values(), *sorted(name for name in asked if name))))
+        self.counts = tuple(
+            (spec, read) for spec in specs if (read := _SERIES_OF_COUNTS.get(spec.series.removesuffix("_total")))
+        )
+
+
+class PageBody:
+    """What one engine had counted when it was copied."""
+
+    __slots__ = ("_counters", "_form", "_gauges", "_histograms", "_read", "_series", "signature", "start_s")
+
+    def __init__(self, engine: TokenEngine, form: PageForm, start_s: float) -> None:
+        counters = engine.counters
+        self.signature = sign(engine)
+        self.start_s = start_s
+        self._form = form
+        self._counters = _copy_counters(counters)
+        self._gauges = _copy_gauges(engine)
+        self._histograms = {name: Copied.of(getattr(counters, name)) for name in form.histograms}
+        self._series = tuple((spec, read(counters)) for spec, read in form.counts)
+        self._read: PodReading | None = None
+
+    def to_reading(self, pod: PodKey, time_ns: int, *, is_first: bool) -> PodReading:
+        """Return the reading of the page of `time_ns` [ns]; only the first of a pod could not be compared."""
+        whole = self._read or self._understand(pod)
+        self._read = whole
+        return PodReading(
+            pod,
+            whole.model_name,
+            ENGINE,
+            to_s(time_ns),
+            self.start_s,
+            whole.counters,
+            whole.gauges,
+            whole.histograms,
+            whole.series,
+            is_changed=None if is_first else True,
+        )
+
+    def _understand(self, pod: PodKey) -> PodReading:
+        by_name = {name: copied.to_reading() for name, copied in self._histograms.items()}
+        histograms = {histogram: by_name[name] for histogram, name in _HISTOGRAMS.items()}
+        return PodReading(
+            pod,
+            self._form.model_name,
+            ENGINE,
+            0.0,
+            counters=self._counters,
+            gauges=self._gauges,
+            histograms=histograms,
+            series=self._read_series(by_name),
+        )
+
+    def _read_series(self, by_name: Mapping[str, HistogramReading]) -> dict[str, float | HistogramReading]:
+        common = {"model_name": self._form.model_name, "engine": "0"}
+        found: dict[str, float | HistogramReading] = {}
+        for spec, labeled in self._series:
+            values = [value for labels, value in labeled if spec.labels.items() <= {**common, **labels}.items()]
+            if values:
+                found[spec.name] = sum(values)
+        for spec in self._form.specs:
+            if spec.name in found or not spec.labels.items() <= common.items():
+                continue
+            gauge, histogram = _SERIES_OF_GAUGES.get(spec.series), _find_histogram(spec)
+            if gauge is not None:
+                found[spec.name] = self._gauges[gauge]
+            elif histogram is not None:
+                found[spec.name] = _take_part(by_name[histogram], spec)
+        return found
+
+
+def sign(engine: TokenEngine) -> tuple[int, ...]:
+    """Return figures of which one at least differs whenever anything on the page does."""
+    counters = engine.counters
+    return (
+        counters.iterations,
+        counters.accepted,
+        counters.rejected,
+        counters.left,
+        counters.finished,
+        engine.running_requests,
+        engine.waiting_requests,
+    )
+
+
+def _copy_counters(counts: EngineCounters) -> dict[Counter, float]:
+    ended = counts.finished + counts.left
+    copied: dict[Counter, float] = {
+        Counter.REJECTED: float(counts.rejected),
+        Counter.FINISHED: float(counts.finished),
+        Counter.PROMPT_TOKENS: float(counts.prompt_tokens),
+        Counter.CACHED_TOKENS: float(counts.cached_tokens),
+        Counter.COMPUTED_TOKENS: float(counts.prompt_tokens - counts.cached_tokens),
+        Counter.GENERATED_TOKENS: float(counts.generated_tokens),
+        Counter.PREEMPTIONS: float(counts.preemptions),
+        Counter.ITERATIONS: float(counts.iteration_tokens.count),
+    }
+    if ended + counts.rejected:  # a series of the HTTP layer appears when it is first used
+        copied[Counter.HTTP_REQUESTS] = float(ended + counts.rejected)
+        copied[Counter.HTTP_OK] = float(ended)
+    return copied
+
+
+def _copy_gauges(engine: TokenEngine) -> dict[Gauge, float]:
+    limits = engine.limits
+    return {
+        Gauge.RUNNING_REQUESTS: float(engine.running_requests),
+        Gauge.WAITING_REQUESTS: float(engine.waiting_requests),
+        Gauge.KV_CACHE_RATIO: engine.kv_used_ratio,
+        Gauge.KV_CAPACITY_TOKENS: float(limits.kv_capacity_tokens // limits.block_tokens * limits.block_tokens),
+        Gauge.AWAKE: 1.0,
+    }
+
+
+def _find_histogram(spec: SignalSpec) -> str | None:
+    for suffix in ("", "_count", "_sum", "_bucket"):
+        name = _SERIES_OF_HISTOGRAMS.get(spec.series.removesuffix(suffix))
+        if name is not None:
+            return name
+    return None
+
+
+def _take_part(reading: HistogramReading, spec: SignalSpec) -> float | HistogramReading:
+    """Return what of a histogram `spec` names: all of it, its count or its sum."""
+    if spec.kind is SignalKind.QUANTILE:
+        return reading
+    if spec.series.endswith("_sum"):
+        return reading.total
+    return reading.count if spec.series.endswith("_count") else reading
