@@ -29,25 +29,27 @@ def test_the_larger_ratio_counts_and_silence_is_no_latency(
 
 
 @pytest.mark.parametrize(
-    "mean, ratio, ready, requested, wanted, after",
+    "ratios, replicas, wanted, after",
     [
-        (0.5, 0.5, 4, 4, 4, 0.5),  # between 0.40 and 0.55
-        (0.55, 0.55, 4, 4, 4, 0.55),  # at the edge
-        (0.5, 1.0, 4, 4, 6, 0.8),  # ceil(4 * 0.8 / 0.55 = 5.82)
-        (0.0, 9.0, 4, 4, 9, 1.2),  # cut at 2: ceil(4 * 1.2 / 0.55 = 8.73)
-        (0.0, math.inf, 1, 1, 3, 1.2),
-        (0.9, 0.8, 4, 8, 8, 0.84),  # half are not ready: 0.42 is enough
-        (0.9, 0.8, 0, 8, 13, 0.84),  # none is ready: that says nothing; ceil(8 * 0.84 / 0.55 = 12.2)
-        (0.4, 0.3, 8, 8, 7, 0.34),  # ceil(8 * 0.34 / 0.40 = 6.8)
-        (0.0, 0.0, 8, 8, 0, 0.0),  # nothing seen: to the lower bound
-        (0.2, 0.2, 4, 8, 4, 0.2),  # shrinks by the mean itself: ceil(8 * 0.2 / 0.40)
+        ((0.5, 0.5), (4, 4), 4, 0.5),  # between 0.40 and 0.55
+        ((0.55, 0.55), (4, 4), 4, 0.55),  # at the edge
+        ((0.5, 1.0), (4, 4), 6, 0.8),  # ceil(4 * 0.8 / 0.55 = 5.82)
+        ((0.0, 9.0), (4, 4), 9, 1.2),  # cut at 2: ceil(4 * 1.2 / 0.55 = 8.73)
+        ((0.0, math.inf), (1, 1), 3, 1.2),
+        ((0.9, 0.8), (4, 8), 8, 0.84),  # half are not ready: 0.42 is enough
+        ((0.9, 0.8), (0, 8), 13, 0.84),  # none is ready: that says nothing; ceil(8 * 0.84 / 0.55 = 12.2)
+        ((0.4, 0.3), (8, 8), 7, 0.34),  # ceil(8 * 0.34 / 0.40 = 6.8)
+        ((0.0, 0.0), (8, 8), 0, 0.0),  # nothing seen: to the lower bound
+        ((0.2, 0.2), (4, 8), 4, 0.2),  # shrinks by the mean itself: ceil(8 * 0.2 / 0.40)
     ],
 )
 def test_replicas_follow_the_published_rule(
-    mean: float, ratio: float, ready: int, requested: int, wanted: int, after: float
+    ratios: tuple[float, float], replicas: tuple[int, int], wanted: int, after: float
 ) -> None:
-    replicas, mean_ratio = step_latency_ratio(mean, ratio, ready=ready, requested=requested, settings=SETTINGS)
-    assert (replicas, mean_ratio) == (wanted, pytest.approx(after))
+    ready, requested = replicas
+    count, mean_ratio = step_latency_ratio(*ratios, ready=ready, requested=requested, settings=SETTINGS)
+    assert count == wanted
+    assert mean_ratio == pytest.approx(after)
 
 
 def test_a_longer_latency_never_gives_fewer_replicas() -> None:
