@@ -16,11 +16,18 @@ from optimizer.policy.hpa_law import (
     propose_replicas,
     step_hpa,
 )
-from optimizer.simulation.counts import EngineCounters, HistogramCounts, HistogramEdges, compute_length_edges_tokens
+from optimizer.simulation.counts import (
+    EngineCounters,
+    HistogramCounts,
+    HistogramEdges,
+    StepCounts,
+    compute_length_edges_tokens,
+)
 from optimizer.simulation.engine import TokenEngine
 from optimizer.simulation.limits import EngineLimits
 from optimizer.simulation.request import EndedRequest, EngineEvent, EngineRequest, EventKind, RequestOutcome
 from optimizer.simulation.step_time import NoisyStepTime, StepTime, make_step_time
+from optimizer.simulation.steps import Steps
 
 __all__ = [
     "Behavior",
@@ -42,8 +49,10 @@ __all__ = [
     "RequestOutcome",
     "ScalingRules",
     "SelectPolicy",
+    "StepCounts",
     "StepPolicy",
     "StepTime",
+    "Steps",
     "SyncOutcome",
     "TargetType",
     "TokenEngine",
