@@ -27,6 +27,7 @@ from optimizer.solver.clairvoyant.problem import (
     to_units,
 )
 from optimizer.solver.clairvoyant.states import StateSpace, make_states, rank_needs
+from optimizer.solver.formulation import COST_UNIT_PER_HOUR
 from optimizer.solver.min_plus import IntArray, compute_move_costs, relax_moves
 
 FORBIDDEN_UNITS = 2 * MOST_UNITS
@@ -205,7 +206,7 @@ def make_program(
     prices = np.array([[get_price_units(variant) for variant in problem.variants]], dtype=np.int64)
     prices = np.repeat(prices, len(milliseconds), axis=0)
     if extra_rents is not None:
-        prices = prices + np.floor(extra_rents * 1e4).astype(np.int64)
+        prices = prices + np.floor(extra_rents / COST_UNIT_PER_HOUR).astype(np.int64)
     groups = find_groups(least if penalties_per_unit is None else problem.needs, prices.T)
     begins = np.flatnonzero(np.diff(groups, prepend=-1))
     durations_ms = np.add.reduceat(milliseconds, begins)
