@@ -39,9 +39,11 @@ from optimizer.policy import (
     InvalidOptions,
     ModelView,
     OptionReader,
+    OptionsChecker,
     Policy,
     PolicyState,
     Proposal,
+    SignalReader,
     VariantView,
 )
 from optimizer.queueing import CapacityEstimate, estimate_capacity
@@ -64,6 +66,7 @@ __all__ = [
     "ModelEvidence",
     "ModelView",
     "OptionReader",
+    "OptionsChecker",
     "Outcome",
     "Policy",
     "PolicyState",
@@ -73,6 +76,7 @@ __all__ = [
     "RoutingRule",
     "Settings",
     "SignalHistory",
+    "SignalReader",
     "State",
     "TrafficHistory",
     "VariantView",
