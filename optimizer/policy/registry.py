@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optimizer.policy.knative import KnativePolicy
+from optimizer.policy.kthena import KthenaPolicy
 from optimizer.policy.protocol import Policy
 from optimizer.policy.saturation import SaturationPolicy
 from optimizer.policy.slo import SloPolicy
@@ -12,6 +13,7 @@ from optimizer.policy.target import TargetPolicy
 
 BUILT_IN_POLICIES: Mapping[str, Policy] = {
     "slo": SloPolicy(),
+    "kthena": KthenaPolicy(),
     "target": TargetPolicy(),
     "knative": KnativePolicy(),
     "saturation": SaturationPolicy(),

@@ -33,12 +33,15 @@ class GroupTarget:
         Price of a replica, in any one unit for all [>= 0].
     min_replicas, max_replicas
         Bounds.
+    capacity_per_s
+        What a replica is good for [1/s], > 0, or any figure in proportion to it; the peer knows only equal ones.
     """
 
     name: str
     cost_per_replica: float
     min_replicas: int
     max_replicas: int
+    capacity_per_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Block:
     replicas
         How many.
     block_cost
-        What the block is ordered by.
+        What the block is ordered by: its price over the capacity of one of its replicas.
     """
 
     target: str
@@ -75,9 +78,10 @@ def list_blocks(targets: Sequence[GroupTarget], cost_expansion_percent: float) -
     if len(set(names)) != len(names):
         raise InvalidInput("targets", "of different names", names)
     blocks = [
-        Block(target.name, position, length, target.cost_per_replica * (1 if cost_expansion_percent == 100 else length))
+        Block(target.name, position, length, cost / target.capacity_per_s)
         for position, target in enumerate(targets)
         for length in list_lengths(target.max_replicas - target.min_replicas, cost_expansion_percent)
+        for cost in (target.cost_per_replica * (1 if cost_expansion_percent == 100 else length),)
     ]
     return tuple(sorted(blocks, key=lambda block: (block.block_cost, block.position)))
 

@@ -62,6 +62,17 @@ def keeps_ratio(numerator: int, denominator: int, rule: RatioRule) -> bool:
     return least * denominator <= numerator <= most * denominator
 
 
+def is_ratio_reachable(numerator_bounds: Bounds, denominator_bounds: Bounds, rule: RatioRule) -> bool:
+    """Return whether any counts above zero within the bounds are in proportion."""
+    least, most = to_fraction(rule.min_ratio), to_fraction(rule.max_ratio)
+    smallest, largest = max(numerator_bounds[0], 1), numerator_bounds[1]
+    first = max(denominator_bounds[0], 1, ceil(smallest / most))
+    last = denominator_bounds[1] if least == 0 else min(denominator_bounds[1], floor(largest / least))
+    return any(
+        max(ceil(least * count), smallest) <= min(floor(most * count), largest) for count in range(first, last + 1)
+    )
+
+
 def to_fraction(ratio: float) -> Fraction:
     """Return the number that was written, not its nearest neighbor in floating point."""
     return Fraction(repr(ratio))
