@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from optimizer.policy.aibrix import AibrixPolicy
 from optimizer.policy.knative import KnativePolicy
 from optimizer.policy.kthena import KthenaPolicy
 from optimizer.policy.protocol import Policy
@@ -17,4 +18,5 @@ BUILT_IN_POLICIES: Mapping[str, Policy] = {
     "target": TargetPolicy(),
     "knative": KnativePolicy(),
     "saturation": SaturationPolicy(),
+    "aibrix": AibrixPolicy(),
 }

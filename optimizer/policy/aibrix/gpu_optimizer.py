@@ -93,16 +93,31 @@ def step_optimizer(
     time_s: float,
     profiles: Mapping[str, CapacityProfile],
     deployments: Sequence[OptimizedDeployment],
+    *,
+    covered_s: float | None = None,
 ) -> OptimizerState:
     """Return the state, with the gauge to publish, after the loop at `time_s` [s].
 
-    `document` is what was written since the loop before, None when nothing was.
+    Parameters
+    ----------
+    state
+        After the loop before.
+    document
+        What was written since, None when nothing was.
+    time_s
+        Time of the loop [s].
+    profiles
+        Of every Deployment that has one, by name, all on one grid.
+    deployments
+        What is published for.
+    covered_s
+        How long the points of the window took to come [s], where that is known; None for the peer's span.
     """
     start_s = time_s if state.start_s is None else state.start_s
-    window_s = start_s + WINDOW_STEP_S * max(math.floor((time_s - start_s) / WINDOW_STEP_S) - (WINDOWS - 1), 0)
-    points = [entry for entry in state.points if entry[0] >= window_s]
+    begin_s = find_window_begin_s(start_s, time_s)
+    points = [entry for entry in state.points if entry[0] >= begin_s]
     if document is not None and document.records:
-        points.append((time_s, _to_points(document)))
+        points.append((time_s, to_points(document)))
     state = replace(state, start_s=start_s, points=tuple(points))
     if not points:
         idle = {entry.name: entry.min_replicas for entry in deployments}
@@ -111,7 +126,7 @@ def step_optimizer(
     clusters = cluster_requests(merged)
     if not clusters or not profiles:
         return state
-    span_s = points[-1][0] - points[0][0] or _LONE_SPAN_S
+    span_s = covered_s or points[-1][0] - points[0][0] or _LONE_SPAN_S
     rate_per_s = max(sum(merged.values()) / span_s, 0.0 if document is None else document.rate_per_s)
     mix = solve_mix(_to_cells(clusters, rate_per_s, profiles), {name: entry.cost for name, entry in profiles.items()})
     if mix is None:
@@ -119,7 +134,13 @@ def step_optimizer(
     return replace(state, gauge={entry.name: mix.get(entry.name, 0) for entry in deployments}, is_hundredths=True)
 
 
-def _to_points(document: TraceDocument) -> dict[tuple[float, float], float]:
+def find_window_begin_s(start_s: float, time_s: float) -> float:
+    """Return when the oldest clustering in use began [s], in a loop at `time_s` that first ran at `start_s` [s]."""
+    return start_s + WINDOW_STEP_S * max(math.floor((time_s - start_s) / WINDOW_STEP_S) - (WINDOWS - 1), 0)
+
+
+def to_points(document: TraceDocument) -> dict[tuple[float, float], float]:
+    """Return the completed requests of `document` by (log2 input, log2 output)."""
     points: dict[tuple[float, float], float] = {}
     for record in document.records:
         place = (record.log2_input_tokens, record.log2_output_tokens)
