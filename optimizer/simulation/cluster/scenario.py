@@ -6,7 +6,7 @@ R requests are held as columns of R entries.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeAlias
 
@@ -86,7 +86,7 @@ class Requests:
     @classmethod
     def from_columns(
         cls,
-        arrival_s: Sequence[float] | NDArray[np.float64],
+        arrival_s: Iterable[float],
         input_tokens: ArrayLike,
         output_tokens: ArrayLike,
         *,
