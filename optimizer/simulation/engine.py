@@ -140,7 +140,7 @@ class TokenEngine:
             self.counters.rejected += 1
             return False
         self.counters.accepted += 1
-        sequence = batch.waiting[request.request_id] = Sequence(request, arrival_ns)
+        sequence = batch.waiting[request.request_id] = Sequence(request)
         if not self._leap:
             self._begin_iteration(arrival_ns * TICKS_PER_NS)
         elif self._leap > 1 and len(batch.waiting) == 1 and batch.has_room(sequence):
@@ -288,7 +288,7 @@ class TokenEngine:
             sequence.last_token_ticks = None
         else:
             sequence.first_token_ns = end_ns
-            counters.count_first_token(to_s(end_ns - sequence.arrival_ns), request.input_tokens, sequence.cached_tokens)
+            counters.count_first_token(to_s(end_ns) - request.arrival_s, request.input_tokens, sequence.cached_tokens)
             reported_tokens += request.input_tokens - sequence.cached_tokens
             self._report(EventKind.FIRST_TOKEN, sequence, end_ns)
         self._batch.end_prefill(sequence)

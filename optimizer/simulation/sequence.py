@@ -27,14 +27,13 @@ class Sequence:
         Tokens reported in events so far.
     preemptions
         How often it was sent back.
-    arrival_ns, scheduled_ns, first_token_ns
-        Arrival, first entry into the batch, first token [ns]; None while there is none.
+    scheduled_ns, first_token_ns
+        First entry into the batch, first token [ns]; None while there is none.
     last_token_ticks
         When the last token before a preemption came [ticks]; None while it decodes, or before its first token.
     """
 
     __slots__ = (
-        "arrival_ns",
         "base",
         "blocks",
         "cached_tokens",
@@ -49,7 +48,7 @@ class Sequence:
         "target_tokens",
     )
 
-    def __init__(self, request: EngineRequest, arrival_ns: int) -> None:
+    def __init__(self, request: EngineRequest) -> None:
         self.request = request
         self.cached_tokens = min(request.cached_tokens, request.input_tokens - 1)
         self.target_tokens = request.input_tokens
@@ -59,7 +58,6 @@ class Sequence:
         self.generated_tokens = 0
         self.delivered_tokens = 0
         self.preemptions = 0
-        self.arrival_ns = arrival_ns
         self.scheduled_ns: int | None = None
         self.first_token_ns: int | None = None
         self.last_token_ticks: int | None = None
