@@ -27,6 +27,7 @@ from optimizer.policy.hpa_law.law import (
     TargetType,
     damp_proposal,
     propose_replicas,
+    start_hpa,
     step_hpa,
 )
 from optimizer.policy.hpa_law.memory import decode_hpa_state, encode_hpa_state
@@ -58,5 +59,6 @@ __all__ = [
     "encode_hpa_state",
     "propose_by_pods",
     "propose_replicas",
+    "start_hpa",
     "step_hpa",
 ]

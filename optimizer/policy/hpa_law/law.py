@@ -135,6 +135,11 @@ Reading = Sequence[int] | None
 """Values of the series of one metric [1/1000], each rounded up to milli; None when it could not be read."""
 
 
+def start_hpa(replicas: int, now_s: float) -> HpaState:
+    """Return the state of an autoscaler that is new at `now_s` [s]: the present count stands as a first proposal."""
+    return HpaState((Proposal(now_s, replicas),))
+
+
 def propose_replicas(spec: HpaSpec, target: MetricTarget, values_milli: Sequence[int], counts: ReplicaCounts) -> int:
     """Return what one metric asks for, before bounds and damping [replicas].
 

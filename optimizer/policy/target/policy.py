@@ -38,6 +38,7 @@ from optimizer.policy.hpa_law import (
     decode_hpa_state,
     encode_hpa_state,
     propose_by_pods,
+    start_hpa,
 )
 from optimizer.policy.protocol import FixedReplicas, ModelView, PolicyState, VariantView
 from optimizer.policy.single_pools import bound_count, read_signal
@@ -83,6 +84,7 @@ def _step(
         return current, state
     proposal = bound_count(view, line, max(known))
     spec = HpaSpec(0, _UNBOUNDED, behavior=options.behavior)
+    state = state if state.proposals else start_hpa(current, now_s)
     replicas, state = damp_proposal(spec, state, current, proposal, now_s)
     return bound_count(view, line, replicas), state
 

@@ -117,6 +117,13 @@ def test_the_default_window_keeps_the_highest_of_five_minutes() -> None:
     assert counts[-1] == 1
 
 
+def test_what_is_found_at_the_start_is_kept_for_the_window() -> None:
+    watch = Watch(make_followed(POOL))
+    counts = [watch.see_pool(0.0, 0.0, 0.0) for _ in range(22)]
+    assert counts[:19] == [3] * 19
+    assert counts[-1] == 1
+
+
 def test_step_limits_hold_growth_back() -> None:
     model = make_followed(POOL, scale_up={"policies": [{"type": "Pods", "value": 1, "period": "60s"}]})
     watch = Watch(model)
