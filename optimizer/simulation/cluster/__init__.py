@@ -1,5 +1,13 @@
 """A simulated cluster around token engines: replicas come and go, requests are routed, pages read, somebody scales."""
 
+from optimizer.simulation.cluster.figures import (
+    UnderCapacity,
+    compute_attainment_by_time,
+    compute_quantile_s,
+    count_changes,
+    count_reversals,
+    find_under_capacity,
+)
 from optimizer.simulation.cluster.options import (
     FOLLOWING_HPA,
     Actuation,
@@ -47,6 +55,12 @@ __all__ = [
     "StartupTime",
     "StepSeries",
     "StepTimeFactory",
+    "UnderCapacity",
     "VariantFigures",
+    "compute_attainment_by_time",
+    "compute_quantile_s",
+    "count_changes",
+    "count_reversals",
+    "find_under_capacity",
     "simulate",
 ]

@@ -7,8 +7,8 @@ shows it: requests at the HTTP layer are counted when they end, everything else 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
+from operator import attrgetter
 
 from optimizer.domain import (
     Counter,
@@ -57,6 +57,7 @@ _SERIES_OF_GAUGES: Mapping[str, Gauge] = {
     "vllm:kv_cache_usage_perc": Gauge.KV_CACHE_RATIO,
     "vllm:gpu_cache_usage_perc": Gauge.KV_CACHE_RATIO,
 }
+_GET_COUNTS = attrgetter("rejected", "left", "prompt_tokens", "cached_tokens", "generated_tokens", "preemptions")
 _Labeled = tuple[tuple[Mapping[str, str], float], ...]
 
 
@@ -82,25 +83,6 @@ _SERIES_OF_COUNTS: Mapping[str, Callable[[EngineCounters], _Labeled]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """A histogram at one moment: its edges, its counts by bucket and the sum of its values."""
-
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    total: float
-
-    @classmethod
-    def of(cls, histogram: HistogramCounts) -> Copied:
-        """Return a copy of `histogram`."""
-        return cls(histogram.edges, tuple(histogram.counts), histogram.total)
-
-    def to_reading(self) -> HistogramReading:
-        """Return it as the collector has it."""
-        *cumulative, count = accumulate(self.counts)
-        return HistogramReading(self.edges, tuple(map(float, cumulative)), float(count), self.total)
-
-
 class PageForm:
     """Which figures are copied from the pages of one LLM.
 
@@ -116,6 +98,7 @@ class PageForm:
         self.model_name, self.specs = model_name, specs
         asked = {_find_histogram(spec) for spec in specs} - {None}
         self.histograms = tuple(dict.fromkeys((*_HISTOGRAMS.values(), *sorted(name for name in asked if name))))
+        self.get_histograms: Callable[[EngineCounters], tuple[HistogramCounts, ...]] = attrgetter(*self.histograms)
         self.counts = tuple(
             (spec, read) for spec in specs if (read := _SERIES_OF_COUNTS.get(spec.series.removesuffix("_total")))
         )
@@ -124,16 +107,28 @@ class PageForm:
 class PageBody:
     """What one engine had counted when it was copied."""
 
-    __slots__ = ("_counters", "_form", "_gauges", "_histograms", "_read", "_series", "signature", "start_s")
+    __slots__ = (
+        "_counts",
+        "_form",
+        "_histograms",
+        "_kv_used_ratio",
+        "_limits",
+        "_read",
+        "_series",
+        "_steps",
+        "signature",
+        "start_s",
+    )
 
     def __init__(self, engine: TokenEngine, form: PageForm, start_s: float) -> None:
         counters = engine.counters
         self.signature = sign(engine)
         self.start_s = start_s
-        self._form = form
-        self._counters = _copy_counters(counters)
-        self._gauges = _copy_gauges(engine)
-        self._histograms = {name: Copied.of(getattr(counters, name)) for name in form.histograms}
+        self._form, self._limits = form, engine.limits
+        self._counts = _GET_COUNTS(counters)
+        self._steps = counters.iteration_tokens.count
+        self._kv_used_ratio = engine.kv_used_ratio
+        self._histograms = [(one.edges, tuple(one.counts), one.total) for one in form.get_histograms(counters)]
         self._series = tuple((spec, read(counters)) for spec, read in form.counts)
         self._read: PodReading | None = None
 
@@ -155,20 +150,53 @@ class PageBody:
         )
 
     def _understand(self, pod: PodKey) -> PodReading:
-        by_name = {name: copied.to_reading() for name, copied in self._histograms.items()}
+        copied = zip(self._form.histograms, self._histograms, strict=True)
+        by_name = {name: _to_reading(*histogram) for name, histogram in copied}
         histograms = {histogram: by_name[name] for histogram, name in _HISTOGRAMS.items()}
+        counters, gauges = self._list_counters(), self._list_gauges()
+        series = self._read_series(by_name, gauges)
         return PodReading(
             pod,
             self._form.model_name,
             ENGINE,
             0.0,
-            counters=self._counters,
-            gauges=self._gauges,
+            counters=counters,
+            gauges=gauges,
             histograms=histograms,
-            series=self._read_series(by_name),
+            series=series,
         )
 
-    def _read_series(self, by_name: Mapping[str, HistogramReading]) -> dict[str, float | HistogramReading]:
+    def _list_counters(self) -> dict[Counter, float]:
+        rejected, left, prompt_tokens, cached_tokens, generated_tokens, preemptions = map(float, self._counts)
+        finished = float(self.signature[4])
+        found: dict[Counter, float] = {
+            Counter.REJECTED: rejected,
+            Counter.FINISHED: finished,
+            Counter.PROMPT_TOKENS: prompt_tokens,
+            Counter.CACHED_TOKENS: cached_tokens,
+            Counter.COMPUTED_TOKENS: prompt_tokens - cached_tokens,
+            Counter.GENERATED_TOKENS: generated_tokens,
+            Counter.PREEMPTIONS: preemptions,
+            Counter.ITERATIONS: float(self._steps),
+        }
+        if finished + left + rejected:  # a series of the HTTP layer appears when it is first used
+            found[Counter.HTTP_REQUESTS] = finished + left + rejected
+            found[Counter.HTTP_OK] = finished + left
+        return found
+
+    def _list_gauges(self) -> dict[Gauge, float]:
+        limits = self._limits
+        return {
+            Gauge.RUNNING_REQUESTS: float(self.signature[5]),
+            Gauge.WAITING_REQUESTS: float(self.signature[6]),
+            Gauge.KV_CACHE_RATIO: self._kv_used_ratio,
+            Gauge.KV_CAPACITY_TOKENS: float(limits.kv_capacity_tokens // limits.block_tokens * limits.block_tokens),
+            Gauge.AWAKE: 1.0,
+        }
+
+    def _read_series(
+        self, by_name: Mapping[str, HistogramReading], gauges: Mapping[Gauge, float]
+    ) -> dict[str, float | HistogramReading]:
         common = {"model_name": self._form.model_name, "engine": "0"}
         found: dict[str, float | HistogramReading] = {}
         for spec, labeled in self._series:
@@ -180,7 +208,7 @@ class PageBody:
                 continue
             gauge, histogram = _SERIES_OF_GAUGES.get(spec.series), _find_histogram(spec)
             if gauge is not None:
-                found[spec.name] = self._gauges[gauge]
+                found[spec.name] = gauges[gauge]
             elif histogram is not None:
                 found[spec.name] = _take_part(by_name[histogram], spec)
         return found
@@ -200,33 +228,9 @@ def sign(engine: TokenEngine) -> tuple[int, ...]:
     )
 
 
-def _copy_counters(counts: EngineCounters) -> dict[Counter, float]:
-    ended = counts.finished + counts.left
-    copied: dict[Counter, float] = {
-        Counter.REJECTED: float(counts.rejected),
-        Counter.FINISHED: float(counts.finished),
-        Counter.PROMPT_TOKENS: float(counts.prompt_tokens),
-        Counter.CACHED_TOKENS: float(counts.cached_tokens),
-        Counter.COMPUTED_TOKENS: float(counts.prompt_tokens - counts.cached_tokens),
-        Counter.GENERATED_TOKENS: float(counts.generated_tokens),
-        Counter.PREEMPTIONS: float(counts.preemptions),
-        Counter.ITERATIONS: float(counts.iteration_tokens.count),
-    }
-    if ended + counts.rejected:  # a series of the HTTP layer appears when it is first used
-        copied[Counter.HTTP_REQUESTS] = float(ended + counts.rejected)
-        copied[Counter.HTTP_OK] = float(ended)
-    return copied
-
-
-def _copy_gauges(engine: TokenEngine) -> dict[Gauge, float]:
-    limits = engine.limits
-    return {
-        Gauge.RUNNING_REQUESTS: float(engine.running_requests),
-        Gauge.WAITING_REQUESTS: float(engine.waiting_requests),
-        Gauge.KV_CACHE_RATIO: engine.kv_used_ratio,
-        Gauge.KV_CAPACITY_TOKENS: float(limits.kv_capacity_tokens // limits.block_tokens * limits.block_tokens),
-        Gauge.AWAKE: 1.0,
-    }
+def _to_reading(edges: tuple[float, ...], counts: tuple[int, ...], total: float) -> HistogramReading:
+    *cumulative, count = accumulate(counts)
+    return HistogramReading(edges, tuple(map(float, cumulative)), float(count), total)
 
 
 def _find_histogram(spec: SignalSpec) -> str | None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from itertools import accumulate
 
 from optimizer.domain import LatencyQuantity, ModelKey, VariantKey
 from optimizer.simulation.cluster.scenario import Scenario
@@ -45,6 +47,36 @@ class RequestColumns:
     ttft_s: array[float]
     itl_s: array[float]
     ttlt_s: array[float]
+
+
+LATENCY_EDGES_S = tuple(mantissa * 10.0**power / 10_000.0 for power in range(7) for mantissa in range(10, 100))
+"""Upper edges of the buckets of latencies that are not kept one by one: steps of a tenth to a hundredth of them [s]."""
+
+
+class LatencyCounts:
+    """Latencies of requests by bucket.
+
+    Attributes
+    ----------
+    counts
+        Requests per bucket of `LATENCY_EDGES_S`, the last above all edges and those that did not finish.
+    """
+
+    __slots__ = ("counts",)
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCY_EDGES_S) + 1)
+
+    def observe(self, latency_s: float) -> None:
+        """Count one, infinite where there is none."""
+        self.counts[bisect_left(LATENCY_EDGES_S, latency_s)] += 1
+
+    def find(self, rank: int) -> float:
+        """Return the upper edge of the bucket in which the request of that `rank` >= 1 lies [s]."""
+        for edge_s, seen in zip((*LATENCY_EDGES_S, math.inf), accumulate(self.counts), strict=True):
+            if seen >= rank:
+                return edge_s
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +141,15 @@ class StepSeries:
     def integrate(self, end_ns: int) -> int:
         """Return the sum of value times duration until `end_ns` [ns]."""
         return sum(value * (stop - start) for start, stop, value in self.iterate(end_ns))
+
+    def integrate_bins(self, bin_ns: int, end_ns: int) -> list[int]:
+        """Return the sum of value times duration of every bin of `bin_ns` until `end_ns` [ns]."""
+        sums = [0] * -(-end_ns // bin_ns)
+        for start, stop, value in self.iterate(end_ns):
+            for index in range(start // bin_ns, -(-stop // bin_ns)):
+                until_ns = min(stop, (index + 1) * bin_ns)
+                sums[index] += value * (until_ns - max(start, index * bin_ns))
+        return sums
 
     def iterate(self, end_ns: int) -> Iterator[tuple[int, int, int]]:
         """Yield (start, end, value) of every stretch until `end_ns` [ns]."""
@@ -195,6 +236,8 @@ class SimulationResult:
         Of what.
     columns
         The end of every request.
+    histograms
+        Latencies of all requests by quantity, where those of each were not kept; else {}.
     endings
         How many ended in which way.
     classes
@@ -212,6 +255,7 @@ class SimulationResult:
     scenario: Scenario
     seed: int
     columns: RequestColumns
+    histograms: Mapping[LatencyQuantity, LatencyCounts]
     endings: Mapping[Ending, int]
     classes: tuple[ClassFigures, ...]
     variants: Mapping[VariantKey, VariantFigures]
@@ -252,6 +296,7 @@ class SimulationResult:
                 series = getattr(found.replicas, entry.name)
                 parts.append(f"{entry.name} {list(zip(series.time_ns, series.value, strict=True))}")
         parts += [f"{change.time_s!r} {change.key} {change.replicas}" for change in self.decisions]
+        parts += [f"{quantity} {one.counts}" for quantity, one in self.histograms.items()]
         parts.append(f"{self.steps} {self.pages} {self.lost_pages}")
         latencies = (self.columns.ttft_s, self.columns.itl_s, self.columns.ttlt_s)
         columns = (bytes(self.columns.ending), *(column.tobytes() for column in latencies))

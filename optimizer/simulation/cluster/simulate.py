@@ -51,6 +51,7 @@ def simulate(
         scenario=scenario,
         seed=seed,
         columns=cluster.recorder.to_columns(),
+        histograms=cluster.recorder.to_histograms(),
         endings=cluster.recorder.to_endings(),
         classes=cluster.recorder.to_classes(),
         variants=_to_variants(scenario, cluster),
