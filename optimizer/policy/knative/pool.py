@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, groupby, repeat
 
 from optimizer.policy.knative.scaling import Load, ScaleState, start_scaling, step_scaling
 from optimizer.policy.knative.settings import KnativeSettings
 from optimizer.policy.knative.window import BucketWindow
 
 _KEPT_DECIMALS = 4
+_LONGEST = 3600  # seconds of a window
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +133,18 @@ def _encode_window(window: BucketWindow) -> dict[str, object]:
     return {
         "first": window.first,
         "last": window.last,
-        "sums": [round(value, _KEPT_DECIMALS) for value in window.sums],
+        "runs": [
+            [value, len(list(run))] for value, run in groupby(round(value, _KEPT_DECIMALS) for value in window.sums)
+        ],
     }
 
 
 def _decode_window(document: Mapping[str, object], empty: BucketWindow) -> BucketWindow:
-    first, last, sums = document["first"], document["last"], document["sums"]
-    if first is None or not isinstance(first, int) or not isinstance(last, int) or not isinstance(sums, list):
+    first, last, runs = document["first"], document["last"], document["runs"]
+    if first is None or not isinstance(first, int) or not isinstance(last, int) or not isinstance(runs, list):
         return empty
-    values = tuple(float(value) for value in sums)[-empty.length :]
+    seconds = (repeat(float(value), min(int(count), _LONGEST)) for value, count in runs[-_LONGEST:])
+    values = tuple(chain.from_iterable(seconds))[-empty.length :]
     if not values or not all(math.isfinite(value) for value in values):
         return empty
     is_whole = len(values) == empty.length

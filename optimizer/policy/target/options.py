@@ -88,17 +88,31 @@ def _decode_metric(reader: OptionReader) -> TargetMetric:
         reader.refuse("quantile", "given with kind quantile, such as 0.9", None)
     if kind is not SignalKind.QUANTILE and ratio is not None:
         reader.refuse("quantile", "absent unless kind is quantile", ratio)
-    labels = reader.mapping("labels")
     signal = SignalSpec(
         name=reader.text("name", series),
         series=series,
         kind=kind,
-        labels={key: labels.text(key, "") for key in labels.keys},
+        labels=_read_labels(reader.mapping("labels")),
         quantile_ratio=ratio,
         window_s=reader.duration_s("window", 60.0, at_least=1.0, at_most=LONGEST_WINDOW_S),
     )
     target = reader.number("target", 1.0, at_least=0.001, is_required=True)
     return TargetMetric(signal, target, reader.number("tolerance", DEFAULT_TOLERANCE_RATIO, at_least=0.0, below=1.0))
+
+
+def _read_labels(reader: OptionReader) -> dict[str, str]:
+    """Return the wanted values of labels; one that looks like a number or truth value is a text on the page."""
+    found = {}
+    for key in reader.keys:
+        value = reader.peek(key)
+        if isinstance(value, bool):
+            found[key] = str(value).lower()
+        elif isinstance(value, (int, float)):
+            found[key] = f"{value:.12g}"
+        else:
+            found[key] = reader.text(key, "", is_required=True)
+        reader.has(key)
+    return found
 
 
 def _decode_rules(reader: OptionReader, default: ScalingRules) -> ScalingRules:

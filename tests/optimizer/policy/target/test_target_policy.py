@@ -186,6 +186,14 @@ def test_what_an_hpa_remembers_survives_a_document_without_what_cannot_matter() 
     assert kept == HpaState((Proposal(15.0, 3), Proposal(60.0, 5), Proposal(75.0, 3)), (Step(1.0, -2),), True)
 
 
+def test_labels_that_look_like_numbers_are_texts() -> None:
+    labels = {"model_name": "llama", "engine": 0, "share": 0.5, "is_base": True}
+    (signal,) = TargetPolicy().list_signals({"metrics": [{**WAITING, "labels": labels}]})
+    assert signal.labels == {"model_name": "llama", "engine": "0", "share": "0.5", "is_base": "true"}
+    with pytest.raises(InvalidOptions, match=r"metrics\[0\].labels.engine must be a text, got \[\]"):
+        decode_target_options({"metrics": [{**WAITING, "labels": {"engine": []}}]})
+
+
 def test_options_have_the_defaults_of_the_hpa() -> None:
     options = decode_target_options({"metrics": [WAITING]})
     assert (options.behavior.up, options.behavior.down) == (DEFAULT_UP, DEFAULT_DOWN)
