@@ -132,6 +132,13 @@ class PageBody:
         self._series = tuple((spec, read(counters)) for spec, read in form.counts)
         self._read: PodReading | None = None
 
+    def is_of_idle(self, engine: TokenEngine | None) -> bool:
+        """Whether `engine`, known to have no requests, had none here either and was asked for nothing since."""
+        _, accepted, rejected, _, _, running, waiting = self.signature
+        if running or waiting or engine is None:
+            return False
+        return accepted == engine.counters.accepted and rejected == engine.counters.rejected
+
     def to_reading(self, pod: PodKey, time_ns: int, *, is_first: bool) -> PodReading:
         """Return the reading of the page of `time_ns` [ns]; only the first of a pod could not be compared."""
         whole = self._read or self._understand(pod)

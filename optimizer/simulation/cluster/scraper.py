@@ -72,7 +72,8 @@ class Scraper:
 
     def __init__(self, cluster: Cluster, options: ScrapeOptions, forms: dict[ModelKey, PageForm], seed: int) -> None:
         self.pages = self.lost_pages = 0
-        self._cluster, self._options, self._forms, self._seed = cluster, options, forms, seed
+        self._cluster, self._options, self._seed = cluster, options, seed
+        self._forms = {(key.namespace, key.model_id): form for key, form in forms.items()}
         self._shelves: dict[Replica, PageShelf] = {}
         self._jitters_ns: dict[Replica, int] = {}
         self._delay_ns = to_ns(options.delay_s)
@@ -118,21 +119,28 @@ class Scraper:
             queue.plan(now_ns + jitter_ns, self._read, replica)
 
     def _read(self, now_ns: int, replica: Replica) -> None:
-        self._cluster.drive(replica, now_ns)
-        shelf, engine = self._shelves.get(replica), replica.engine
-        if shelf is None or engine is None or replica.ready_ns is None:
+        shelf = self._shelves.get(replica)
+        if shelf is None or replica.engine is None:
             return
         shelf.settle(now_ns - self._delay_ns)
         if self.is_lost(now_ns, self._numbers[replica.key], replica.ordinal):
             self.lost_pages += 1
             shelf.put(Scraped(now_ns, None))
-            return
-        self.pages += 1
-        body = shelf.last_body
-        if body is None or body.signature != sign(engine):
-            form = self._forms[ModelKey(replica.key.namespace, replica.key.model_id)]
-            body = PageBody(engine, form, to_s(replica.ready_ns))
-        shelf.put(Scraped(now_ns, body))
+        elif (body := self._copy(now_ns, replica, shelf.last_body)) is not None:
+            self.pages += 1
+            shelf.put(Scraped(now_ns, body))
+
+    def _copy(self, now_ns: int, replica: Replica, last: PageBody | None) -> PageBody | None:
+        """Return the page of `replica`, the last one if it has not changed; None where the replica is gone."""
+        if last is not None and not replica.requests and last.is_of_idle(replica.engine):
+            return last
+        self._cluster.drive(replica, now_ns)
+        engine = replica.engine
+        if engine is None or replica.ready_ns is None:
+            return None
+        if last is not None and last.signature == sign(engine):
+            return last
+        return PageBody(engine, self._forms[replica.key.namespace, replica.key.model_id], to_s(replica.ready_ns))
 
     def _get_jitter_ns(self, replica: Replica) -> int:
         known = self._jitters_ns.get(replica)
