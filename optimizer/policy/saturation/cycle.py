@@ -11,14 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from optimizer.domain import PodKey, PodSignals, Variant, VariantState
+from optimizer.domain import PodKey, Variant, VariantState
 from optimizer.policy.saturation.cost_aware import PricedVariant, choose_replicas
 from optimizer.policy.saturation.enforcer import enforce_zero
 from optimizer.policy.saturation.options import SaturationOptions, SaturationVersion
 from optimizer.policy.saturation.percentage_analyzer import PercentageVariant, ReplicaLoad, analyze_percentages
 from optimizer.policy.saturation.readings import (
     PeakHistory,
-    find_mean_lengths,
     find_peak,
     list_reporting,
     name_pod,
@@ -72,10 +71,10 @@ class SaturationCall:
         Name of the LLM.
     now_s
         Time [s].
-    signals
-        Of its pods, as `list_length_signals` asks for.
+    pod_lengths_tokens
+        Mean input and output of its pods, of those that tell.
     lengths_tokens
-        Mean input and output of the LLM, for pods that do not tell theirs; None when not known.
+        The same of the LLM, for pods that do not; None when not known.
     may_be_zero
         Whether the LLM may go to zero.
     retained_requests
@@ -86,7 +85,7 @@ class SaturationCall:
 
     model_id: str
     now_s: float
-    signals: tuple[PodSignals, ...] = ()
+    pod_lengths_tokens: Mapping[PodKey, tuple[float, float]] = field(default_factory=dict)
     lengths_tokens: tuple[float, float] | None = None
     may_be_zero: bool = False
     retained_requests: float | None = None
@@ -107,8 +106,7 @@ def step_cycle(
         targets |= analyze_percentages(variants, options.percentage).target_replicas
     elif pods:
         tokens = _remember_engines(tokens, lines)
-        by_pod = {entry.pod: entry for entry in call.signals}
-        seen = [_see_tokens(line, peaks, by_pod, call.lengths_tokens) for line in lines]
+        seen = [_see_tokens(line, peaks, call) for line in lines]
         analysis, tokens = step_tokens(tokens, call.model_id, seen, options.token)
         priced = [_price(line, analysis.capacity_tokens[line.name]) for line in lines]
         targets |= choose_replicas(priced, analysis.required_tokens, analysis.spare_tokens)
@@ -132,17 +130,13 @@ def _see_percentages(line: SaturationLine, peaks: PeakHistory) -> PercentageVari
     )
 
 
-def _see_tokens(
-    line: SaturationLine,
-    peaks: PeakHistory,
-    signals: Mapping[PodKey, PodSignals],
-    lengths_tokens: tuple[float, float] | None,
-) -> TokenVariant:
+def _see_tokens(line: SaturationLine, peaks: PeakHistory, call: SaturationCall) -> TokenVariant:
+    usual = call.lengths_tokens or (0.0, 0.0)
     readings = []
     for pod in list_reporting(line.state.pods):
         kv_ratio, waiting = find_peak(peaks[name_pod(pod.pod)])
         size_tokens = pod.kv_capacity_tokens or 0.0
-        inputs, outputs = find_mean_lengths(signals.get(pod.pod), lengths_tokens)
+        inputs, outputs = call.pod_lengths_tokens.get(pod.pod, usual)
         readings.append(TokenReading(math.floor(kv_ratio * size_tokens + 0.5), size_tokens, waiting, inputs, outputs))
     return TokenVariant(
         line.name,

@@ -16,7 +16,7 @@ from optimizer.policy.protocol import FixedReplicas, ModelView, PolicyState
 from optimizer.policy.saturation.cycle import SaturationCall, SaturationLine, step_cycle
 from optimizer.policy.saturation.memory import decode_memory, encode_memory
 from optimizer.policy.saturation.options import SaturationVersion, decode_options
-from optimizer.policy.saturation.readings import list_length_signals
+from optimizer.policy.saturation.readings import find_mean_lengths, list_length_signals
 
 
 class SaturationPolicy:
@@ -52,7 +52,7 @@ def _call(view: ModelView, now_s: float) -> SaturationCall:
     return SaturationCall(
         model.model_id,
         now_s,
-        view.signals,
+        {entry.pod: lengths for entry in view.signals if (lengths := find_mean_lengths(entry)) is not None},
         None if workload is None else (workload.input_lengths.mean_tokens, workload.output_lengths.mean_tokens),
         model.min_replicas == 0 and not any(line.variant.min_replicas for line in view.variants),
         0.0 if is_silent else None,

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 
 from optimizer.domain import PodKey, PodPhase, PodSignals, PodState, SignalKind, SignalSpec
 
-INPUT_TOKENS, INPUT_REQUESTS = "input_tokens_per_s", "input_requests_per_s"
-OUTPUT_TOKENS, OUTPUT_REQUESTS = "output_tokens_per_s", "output_requests_per_s"
+INPUT_TOKENS, OUTPUT_TOKENS, REQUESTS = "input_tokens_per_s", "output_tokens_per_s", "requests_per_s"
 MOST_PODS_WITH_PEAKS = 200
 """Beyond so many pods only the newest gauges count, so that what is remembered stays small."""
 
 _SERIES = {
-    INPUT_TOKENS: "vllm:request_prompt_tokens_sum",
-    INPUT_REQUESTS: "vllm:request_prompt_tokens_count",
-    OUTPUT_TOKENS: "vllm:request_generation_tokens_sum",
-    OUTPUT_REQUESTS: "vllm:request_generation_tokens_count",
+    INPUT_TOKENS: "vllm:prompt_tokens_total",
+    OUTPUT_TOKENS: "vllm:generation_tokens_total",
+    REQUESTS: "vllm:request_success_total",
 }
 
 
@@ -37,7 +35,10 @@ PeakHistory = Mapping[str, tuple[GaugeSample, ...]]
 
 
 def list_length_signals(window_s: float) -> tuple[SignalSpec, ...]:
-    """Return the signals that mean lengths are made of, as vLLM names them; others fall back to those of the LLM."""
+    """Return the signals that mean lengths are made of, as vLLM names them; others fall back to those of the LLM.
+
+    The peer divides sums of histograms of ended requests; over minutes rates of tokens and of requests say the same.
+    """
     return tuple(SignalSpec(name, series, SignalKind.RATE, window_s=window_s) for name, series in _SERIES.items())
 
 
@@ -78,17 +79,12 @@ def find_peak(samples: Iterable[GaugeSample]) -> tuple[float, float]:
     return max(entry.kv_cache_ratio for entry in seen), max(entry.waiting_requests for entry in seen)
 
 
-def find_mean_lengths(signals: PodSignals | None, otherwise_tokens: tuple[float, float] | None) -> tuple[float, float]:
-    """Return mean input and output [tokens] of one pod; `otherwise_tokens` where it does not tell, else 0."""
-    usual = otherwise_tokens or (0.0, 0.0)
-    if signals is None:
-        return usual
-    inputs = _divide(signals, INPUT_TOKENS, INPUT_REQUESTS)
-    outputs = _divide(signals, OUTPUT_TOKENS, OUTPUT_REQUESTS)
-    return usual[0] if inputs is None else inputs, usual[1] if outputs is None else outputs
+def find_mean_lengths(signals: PodSignals) -> tuple[float, float] | None:
+    """Return mean input and output [tokens] of one pod, None where it does not tell."""
+    inputs, outputs, requests = (_get(signals, name) for name in (INPUT_TOKENS, OUTPUT_TOKENS, REQUESTS))
+    return (inputs / requests, outputs / requests) if inputs is not None and outputs is not None and requests else None
 
 
-def _divide(signals: PodSignals, tokens: str, requests: str) -> float | None:
-    observed = [signals.values.get(name) for name in (tokens, requests)]
-    amount, count = (None if entry is None else entry.value for entry in observed)
-    return amount / count if amount is not None and count else None
+def _get(signals: PodSignals, name: str) -> float | None:
+    observed = signals.values.get(name)
+    return None if observed is None else observed.value

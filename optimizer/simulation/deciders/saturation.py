@@ -7,12 +7,12 @@ Source: llm-d workload-variant-autoscaler b08b1c7 (2026-02-19): period and thres
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from optimizer.domain import (
     Accelerator,
-    LengthSums,
+    Histogram,
     ModelKey,
     ModelSnapshot,
     ServedModel,
@@ -28,11 +28,11 @@ from optimizer.policy.saturation import (
     SaturationMemory,
     SaturationOptions,
     SaturationVersion,
-    list_length_signals,
     step_cycle,
 )
 from optimizer.simulation.cluster.options import Actuation
 from optimizer.simulation.decider import ScraperView
+from optimizer.simulation.deciders.page_counts import CountHistory, Counts, add_counts, find_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class SaturationDecider:
         self._memories: dict[ModelKey, SaturationMemory] = {}
         self._desired: dict[VariantKey, int] = {}
         self._wanted_s: dict[ModelKey, float] = {}
+        self._counts: dict[ModelKey, CountHistory] = {}
 
     @property
     def period_s(self) -> float:
@@ -90,10 +91,8 @@ class SaturationDecider:
 
     @property
     def signals(self) -> Mapping[ModelKey, tuple[SignalSpec, ...]]:
-        """Sums and counts of token lengths, for V2."""
-        if self._shipped.options.version is SaturationVersion.V1:
-            return {}
-        return {key: list_length_signals(self._shipped.options.length_window_s) for key in self._models}
+        """None: the usual figures do."""
+        return {}
 
     def step(self, view: ScraperView) -> Mapping[VariantKey, int]:
         """Return the replicas wanted of every variant; see `Decider`."""
@@ -112,7 +111,7 @@ class SaturationDecider:
             if keys[variant.name] in states
         ]
         memory = self._memories.get(model.key, SaturationMemory())
-        call = self._call(model, snapshot, view.now_s)
+        call = self._call(model, snapshot, view)
         targets, self._memories[model.key] = step_cycle(lines, call, memory, self._shipped.options)
         return {keys[name]: count for name, count in targets.items()}
 
@@ -121,16 +120,18 @@ class SaturationDecider:
         cost_per_hour = self._settings.get_replica_cost_per_hour(variant)
         return SaturationLine(variant, state, self._desired.get(state.key, requested), cost_per_hour)
 
-    def _call(self, model: ServedModel, snapshot: ModelSnapshot, now_s: float) -> SaturationCall:
-        is_wanted = _is_wanted(snapshot)
+    def _call(self, model: ServedModel, snapshot: ModelSnapshot, view: ScraperView) -> SaturationCall:
+        now_s, is_wanted = view.now_s, _is_wanted(snapshot)
+        counts = self._counts.setdefault(model.key, CountHistory(self._shipped.options.length_window_s))
+        grown = counts.track(view.readings.get(model.key, ()), now_s)
         if is_wanted:
             self._wanted_s[model.key] = now_s
         silent_s = now_s - self._wanted_s.setdefault(model.key, now_s)
         return SaturationCall(
             model.model_id,
             now_s,
-            snapshot.signals,
-            _find_lengths_tokens(snapshot),
+            {pod: lengths for pod, part in grown.items() if (lengths := _find_lengths_tokens(part)) is not None},
+            _find_lengths_tokens(add_counts(grown.values())),
             self._shipped.may_be_zero,
             0.0 if silent_s >= self._shipped.retention_s else None,
             is_wanted,
@@ -142,14 +143,7 @@ def _is_wanted(snapshot: ModelSnapshot) -> bool:
     return any(window.arrivals or window.waiting_requests for window in windows)
 
 
-def _find_lengths_tokens(snapshot: ModelSnapshot) -> tuple[float, float] | None:
-    """Return mean input and output of the newest windows [tokens], None when nothing was served in them."""
-    inputs = _find_mean_tokens([window.input_lengths for window in snapshot.windows])
-    outputs = _find_mean_tokens([window.output_lengths for window in snapshot.windows])
+def _find_lengths_tokens(counts: Counts) -> tuple[float, float] | None:
+    """Return mean input and output of ended requests [tokens], None when none ended."""
+    inputs, outputs = find_mean(counts, Histogram.INPUT_TOKENS), find_mean(counts, Histogram.OUTPUT_TOKENS)
     return None if inputs is None or outputs is None else (inputs, outputs)
-
-
-def _find_mean_tokens(sums: Sequence[LengthSums | None]) -> float | None:
-    known = [entry for entry in sums if entry is not None]
-    requests = sum(entry.requests for entry in known)
-    return sum(entry.tokens for entry in known) / requests if requests > 0.0 else None

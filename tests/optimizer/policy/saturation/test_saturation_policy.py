@@ -155,12 +155,7 @@ def test_what_makes_no_sense_is_forgotten() -> None:
 
 def test_lengths_of_a_pod_come_from_its_own_page_else_from_the_llm() -> None:
     view = look(V2, {"cheap": ((0.5, 40.0),)})
-    rates = {
-        "input_tokens_per_s": 100.0,
-        "input_requests_per_s": 1.0,
-        "output_tokens_per_s": 50.0,
-        "output_requests_per_s": 1.0,
-    }
+    rates = {"input_tokens_per_s": 100.0, "output_tokens_per_s": 50.0, "requests_per_s": 1.0}
     pod = view.variants[0].state.pods[0].pod
     told = PodSignals(pod, CHEAP.key(), 15.0, {name: Observation(rate) for name, rate in rates.items()})
     short, usual = propose(replace(view, signals=(told,))), propose(view)

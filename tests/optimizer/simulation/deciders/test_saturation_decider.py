@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.domain import FleetSnapshot, ModelSnapshot, PodPhase, PodState, VariantState
+from optimizer.domain import (
+    FleetSnapshot,
+    Histogram,
+    HistogramReading,
+    ModelSnapshot,
+    PodPhase,
+    PodReading,
+    PodState,
+    VariantState,
+)
 from optimizer.policy.saturation import SaturationVersion
 from optimizer.simulation.decider import Decider, ScraperView
 from optimizer.simulation.deciders.saturation import SaturationShipped, make_saturation
@@ -27,15 +36,19 @@ def look(now_s: float, replicas: int, kv_ratio: float, waiting: float = 0.0, arr
     )
     windows = tuple(make_window(f"pool-{index}", arrivals, now_s - 15.0, now_s) for index in range(replicas))
     snapshot = ModelSnapshot(MODEL, (VariantState(KEY, replicas, pods),), windows)
-    return ScraperView(now_s, FleetSnapshot(now_s, (snapshot,)), {KEY: replicas})
+    ended = 100.0 + now_s
+    lengths = {
+        name: HistogramReading((1e6,), (ended,), ended, ended * mean_tokens)
+        for name, mean_tokens in ((Histogram.INPUT_TOKENS, 1000.0), (Histogram.OUTPUT_TOKENS, 200.0))
+    }
+    readings = tuple(PodReading(pod.pod, MODEL.model_id, "vllm", now_s, histograms=lengths) for pod in pods)
+    return ScraperView(now_s, FleetSnapshot(now_s, (snapshot,)), {KEY: replicas}, {MODEL: readings})
 
 
-def test_it_has_the_period_of_the_peer_and_asks_for_lengths_where_it_needs_them() -> None:
-    old, new = (make_saturation((make_model(POOL),), version=version) for version in SaturationVersion)
-    decider: Decider = new
+def test_it_has_the_period_of_the_peer_and_needs_the_usual_figures_only() -> None:
+    decider: Decider = make_saturation((make_model(POOL),))
     assert decider.period_s == 30.0
-    assert len(new.signals[MODEL]) == 4
-    assert old.signals == {}
+    assert decider.signals == {}
 
 
 def test_v1_climbs_one_at_a_time_and_v2_at_once_up_to_the_maximum() -> None:
