@@ -106,8 +106,8 @@ def _make_skyserve(model: ServedModel, settings: Settings) -> Options:
             )
             for variant in model.variants
         },
-        "upscale_delay": "30s",
-        "downscale_delay": "60s",
+        "upscale_delay": "10s",
+        "downscale_delay": "30s",
     }
 
 

@@ -134,7 +134,7 @@ def _choose_shape(name: ScenarioName, startup_s: float) -> tuple[float, Shape, f
     if name is ScenarioName.RAMP:
         return 1260.0, lambda offset_s: 1.0 + 4.0 * max(0.0, min(offset_s, 1200.0 - offset_s)) / 600.0, 5.0
     if name is ScenarioName.HILL:
-        return 300.0, lambda offset_s: 1.0 + 3.0 * max(0.0, min(offset_s, 240.0 - offset_s)) / 120.0, 4.0
+        return 300.0, lambda offset_s: 1.0 + 3.0 * max(0.0, min(offset_s - 30.0, 250.0 - offset_s)) / 110.0, 4.0
     if name is ScenarioName.STEP:
         return 600.0, lambda offset_s: 3.0 if offset_s < 300.0 else 6.0, 6.0
     if name is ScenarioName.SPIKES:

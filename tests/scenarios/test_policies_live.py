@@ -14,7 +14,7 @@ from optimizer import BUILT_IN_POLICIES
 from optimizer.domain import ReasonCode
 from tests.builders.demo_run import DemoRun, open_demo
 
-TOP_S, FOOT_S = 120.0, 240.0
+TOP_S, FOOT_S = 140.0, 250.0
 
 
 def make_options(policy: str) -> DemoOptions:
@@ -40,7 +40,7 @@ async def test_replicas_follow_traffic_up_a_hill_and_down(policy: str, tmp_path:
         told = json.loads((tmp_path / "config.yaml").read_text(encoding="utf-8"))["models"][0]
         assert told["policy"] == policy
         assert told["policy_options"]
-        await run.run_to(FOOT_S + 100.0)
+        await run.run_to(FOOT_S + 80.0)
         requested = sum_requested(run)
         begin, top = requested[5], max(requested[int(TOP_S / 2) : int(TOP_S) + 60])
         assert top >= begin + 2
