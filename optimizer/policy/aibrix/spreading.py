@@ -1,7 +1,8 @@
 """Requests of a stretch of time as the points that AIBrix's optimizer clusters, out of a rate and two distributions.
 
 Pages tell how long prompts and answers are, not which belong together: the two are taken as independent, and every
-request counts as completed where it arrived. Points stand on the lattice of the peer's trace, a tenth in log2.
+request counts as completed where it arrived. Points stand on every second place of the lattice of the peer's trace, a
+fifth in log2: far below the radius of a cluster, and few.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from optimizer.domain import LengthDistribution, Workload
 from optimizer.policy.aibrix.request_trace import PRECISION, TraceDocument, TraceRecord
 from optimizer.queueing.lengths import make_length_grid
 
+_COARSE = 2
 _DIGITS = 4
 
 
@@ -44,6 +46,6 @@ def _share(lengths: LengthDistribution) -> dict[int, float]:
     grid = make_length_grid(lengths, 1.0)
     shares: dict[int, float] = {}
     for tokens, weight in zip(grid.points_tokens.tolist(), grid.weights.tolist(), strict=True):
-        index = math.floor(PRECISION * math.log2(tokens) + 0.5)
+        index = _COARSE * math.floor(PRECISION / _COARSE * math.log2(tokens) + 0.5)
         shares[index] = shares.get(index, 0.0) + weight
     return {index: round(share, _DIGITS) for index, share in shares.items()}
