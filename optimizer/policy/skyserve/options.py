@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -115,23 +115,27 @@ def _read_rates(reader: OptionReader) -> tuple[RateKind, float | None, dict[str,
 
 def _match_table(reader: OptionReader, table: Mapping[str, float], variants: Iterable[Variant]) -> dict[str, float]:
     """Return the rates by variant; a key with the count of accelerators goes before one without."""
-    rates = dict[str, float]()
-    for variant in variants:
+    rates, listed = dict[str, float](), tuple(variants)
+    used = {variant.accelerator for variant in listed}
+    names = {key: key.split(":")[0] for key in table}
+    for variant in listed:
         exact = f"{variant.accelerator}:{variant.accelerators_per_replica}"
         found = next((key for key in (exact, variant.accelerator) if key in table), None)
         if found is None:
-            reader.refuse(_RATE, _explain_missing(variant, exact, table), list(table))
+            reader.refuse(_RATE, _explain_missing(variant, exact, names, used), list(table))
         else:
             rates[variant.name] = table[found]
     return rates
 
 
-def _explain_missing(variant: Variant, exact: str, table: Mapping[str, float]) -> str:
+def _explain_missing(variant: Variant, exact: str, names: Mapping[str, str], used: Collection[str]) -> str:
+    """Return what the table should have; `names` are the accelerators of its keys, `used` those of all variants."""
     bound = f"a table with a rate for {exact} or {variant.accelerator}, of which variant {variant.name} is made"
-    others = [key for key in table if key.split(":")[0] == variant.accelerator]
+    others = [key for key, name in names.items() if name == variant.accelerator]
     if others:
         return f"{bound} (the count of {others[0]} is not that of its replicas)"
-    near = difflib.get_close_matches(variant.accelerator, [key.split(":")[0] for key in table], n=1, cutoff=0.6)
+    unused = [name for name in names.values() if name not in used]
+    near = difflib.get_close_matches(variant.accelerator, unused, n=1, cutoff=0.5)
     return f"{bound} (did you mean it by {near[0]}?)" if near else bound
 
 
