@@ -206,7 +206,15 @@ ROOMS: tuple[Room, ...] = (
 
 # --- Manners ----------------------------------------------------------------------------------------------------------
 # The faces of the optimizer that the adapter may look at; what lies behind them is the optimizer's own business.
-DOORS = frozenset({"optimizer", "optimizer.domain", "optimizer.simulation"})
+DOORS = frozenset(
+    {
+        "optimizer",
+        "optimizer.domain",
+        "optimizer.simulation",
+        "optimizer.simulation.cluster",
+        "optimizer.simulation.deciders",
+    }
+)
 
 # The one place where an unforeseen failure is caught, and how many handlers may stand in it.
 OUTERMOST_LOOP = "adapter.controller"
