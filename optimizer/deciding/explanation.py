@@ -19,7 +19,7 @@ from optimizer.domain import (
     SolveStatus,
     VariantDecision,
 )
-from optimizer.policy import CapacityNeed, VariantView
+from optimizer.policy import CapacityNeed, FixedReplicas, VariantView
 from optimizer.queueing import CapacityEstimate
 from optimizer.stabilization import Step
 
@@ -95,6 +95,9 @@ def _explain_variant(settled: Settled, line: VariantView, step: Step) -> Variant
 def _explain_capacity(course: Course, line: VariantView, estimate: CapacityEstimate | None) -> Observation:
     if estimate is not None:
         return estimate.capacity_per_s
+    proposal = course.wish.proposal
+    if isinstance(proposal, FixedReplicas) and line.key in proposal.capacity_per_s:
+        return Observation(proposal.capacity_per_s[line.key])
     if course.wish.hold is not None and course.wish.remembered.decision is not None:
         for entry in course.wish.remembered.decision.variants:
             if entry.key == line.key:

@@ -66,8 +66,11 @@ class SkyServePolicy:
         )
         total = patience.target_replicas + options.overprovision_replicas
         counts = {line.key: published[line.key] for line in unknown} | change_fleet(replicas, total, market)
-        note = _explain(wanted, arrivals_per_s, unknown)
-        return FixedReplicas(counts, note=note), {**encode_patience(patience), "ticked_s": now_s}
+        rates_per_s = {key: offer.rate_per_s for key, offer in offers.items()}
+        if options.rate_kind is RateKind.NONE:
+            rates_per_s = {}
+        proposal = FixedReplicas(counts, note=_explain(wanted, arrivals_per_s, unknown), capacity_per_s=rates_per_s)
+        return proposal, {**encode_patience(patience), "ticked_s": now_s}
 
     def check_options(self, model: ServedModel) -> None:
         """Check the options of `model`, naming everything that is wrong; see `OptionsChecker`."""

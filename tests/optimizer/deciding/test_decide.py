@@ -28,6 +28,7 @@ from optimizer.domain import (
     LimitKind,
     ModelDecision,
     ModelSnapshot,
+    Observation,
     Reason,
     ReasonCode,
     Routing,
@@ -261,6 +262,14 @@ def test_a_policy_of_counts_that_holds_keeps_what_is_published_gives_its_reason_
     assert (plan(decision), decision.reason.code) == ({"small": 2}, ReasonCode.METRIC_MISSING)
     assert decision.variants[0].hold == Hold(reason)
     assert outcome.state.models[decision.key].policy_state == {"said": True}
+
+
+def test_what_a_policy_of_counts_reckons_with_is_published() -> None:
+    snapshot = make_model_snapshot((make_state("small", ("a",)),), (make_window("a", 90.0),))
+    settings = make_settings(make_model(SMALL, policy="answering"))
+    policies = {"answering": Answering(FixedReplicas({SMALL.key(): 1}, capacity_per_s={SMALL.key(): 2.5}))}
+    decision = decide(State(), FleetSnapshot(15.0, (snapshot,)), 15.0, settings, policies).decisions[0]
+    assert decision.variants[0].capacity_per_s == Observation(2.5)
 
 
 def test_what_a_policy_of_counts_notes_stands_in_the_reason() -> None:

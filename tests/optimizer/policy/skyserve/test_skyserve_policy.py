@@ -252,6 +252,19 @@ def test_a_changed_table_counts_at_once_and_resets_nothing() -> None:
     assert state["target_replicas"] == 7
 
 
+def test_what_a_replica_is_counted_with_is_published_for_whoever_routes() -> None:
+    _, proposal, _ = ask(look(make_served(A100, V100), 35.0, {"a": 1}))
+    assert proposal.capacity_per_s == {A100.key(): 10.0, V100.key(): 5.0}
+
+
+def test_a_count_that_is_fixed_needs_no_rate() -> None:
+    fixed = replace(A100, min_replicas=2, max_replicas=2)
+    served = replace(make_served(fixed), policy_options={})
+    SkyServePolicy().check_options(served)
+    _, proposal, _ = ask(look(served, 35.0, {"a": 1}))
+    assert (proposal.by_variant, proposal.capacity_per_s) == ({fixed.key(): 2}, {})
+
+
 def test_more_is_kept_on_top() -> None:
     assert ask(look(make_served(A100, num_overprovision=2), 15.0, {"a": 1}))[0] == {"a": 4}
 
