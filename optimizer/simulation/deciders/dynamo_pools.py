@@ -1,8 +1,8 @@
 """Dynamo's planner over a pair of pools in a simulated cluster: one variant prefills, one decodes.
 
 ``rate`` is generation 1: every 180 s, out of tables and of observed TTFT, ITL, lengths and ended requests; nothing
-moves while any of that is missing. ``load`` is generation 2 with its thresholds: every 5 s one replica of
-either pool more or fewer, inside the band of accelerators. LLMs without a pair are left alone. It sees pages, never the truth.
+moves while any of that is missing. ``load`` is generation 2 with its thresholds: every 5 s one replica of either pool
+more or fewer, inside the band of accelerators. LLMs without a pair are left alone. It sees pages, never the truth.
 
 Source: NVIDIA Dynamo, planner core at 07619258a49d, load scaling at 0c6da1ec762c, budget at 15a72ce9d401.
 """
