@@ -50,6 +50,18 @@ STEP_TIMES: dict[str, Callable[[], StepTime]] = {
 }
 
 
+class CountingSteps:
+    """A step time that counts how often it is asked."""
+
+    def __init__(self, step_time: StepTime) -> None:
+        self._step_time = step_time
+        self.plans = 0
+
+    def plan_steps(self, decoding_requests: int, context_tokens: int, prompt_tokens: int, iteration: int) -> Steps:
+        self.plans += 1
+        return self._step_time.plan_steps(decoding_requests, context_tokens, prompt_tokens, iteration)
+
+
 def list_state(engine: TokenEngine) -> list[object]:
     return [
         *list_figures(engine),
@@ -129,6 +141,15 @@ def test_a_request_that_can_be_admitted_cuts_it_at_the_end_of_the_running_iterat
     assert engine.next_event_s == end_s
     [ended] = [event.ended for event in engine.advance(2.0) if event.ended]
     assert ended.scheduled_s == end_s
+
+
+def test_under_thin_traffic_it_plans_a_few_times_a_request() -> None:
+    """Not once an iteration: so a day of many replicas is played in seconds."""
+    planned = CountingSteps(make_step_time(LAW))
+    engine = TokenEngine(planned, ROOMY)
+    play(engine, draw_requests(1, 300, rate_per_s=0.5, longest=800))
+    assert planned.plans < 4 * 300
+    assert engine.counters.iterations > 100 * 300
 
 
 def test_an_engine_that_does_not_tell_tokens_tells_the_same_ends() -> None:
