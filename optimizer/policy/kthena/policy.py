@@ -18,7 +18,7 @@ Without a report of any pod what is published is kept. It forecasts nothing and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optimizer.domain import Reason, ReasonCode, Role, ServedModel, Settings, SignalSpec, VariantKey
 from optimizer.policy.kthena.checks import get_bounds, is_fixed
@@ -49,7 +49,8 @@ class KthenaPolicy:
         del settings  # prices stand in the view
         options = decode_options(view.model.policy_options, view.model)
         kind = options.get_target(view.model)
-        groups, notes = _form_groups(view, options, kind)
+        weights, unweighted = _find_weights(view, options)
+        groups, notes = _form_groups(view, options, kind, weights), [] if unweighted is None else [unweighted]
         said = _recommend(groups, view, options, kind)
         silent = [group for group in groups if group.name not in said]
         if silent and (not said or kind is TargetKind.DISAGGREGATED):
@@ -62,8 +63,9 @@ class KthenaPolicy:
             counts[group.name], wanted = count, {**wanted, **replicas}
             notes += [note] if note is not None else []
         notes += _list_notes(silent, counts, options.ratio_constraint, memories, now_s)
-        encoded = {name: encode_memory(memory) for name, memory in memories.items()}
-        return FixedReplicas(wanted, note=_join(notes)), {"groups": encoded}
+        is_weighted = options.capacity_source is not CapacitySource.EQUAL and unweighted is None
+        proposal = FixedReplicas(wanted, note=_join(notes), capacity_per_s=weights if is_weighted else {})
+        return proposal, {"groups": {name: encode_memory(memory) for name, memory in memories.items()}}
 
     def list_signals(self, options: Mapping[str, object]) -> tuple[SignalSpec, ...]:
         """Return the signals that the metrics are made of; see `SignalReader`."""
@@ -74,22 +76,21 @@ class KthenaPolicy:
         decode_options(model.policy_options, model)
 
 
-def _form_groups(view: ModelView, options: KthenaOptions, kind: TargetKind) -> tuple[list[Group], list[Reason]]:
-    """Return what is scaled together, and what is to be said about it."""
-    weights, note = _find_weights(view, options)
-    notes = [] if note is None else [note]
+def _form_groups(
+    view: ModelView, options: KthenaOptions, kind: TargetKind, weights: Mapping[VariantKey, float]
+) -> list[Group]:
+    """Return what is scaled together."""
     if kind is TargetKind.HOMOGENEOUS:
-        alone = [_make_group(line.key.variant, (line,), options, weights) for line in view.variants]
-        return alone, notes
+        return [_make_group(line.key.variant, (line,), options, weights) for line in view.variants]
     if kind is TargetKind.DISAGGREGATED:
         by_role = {role: tuple(line for line in view.variants if line.key.role is role) for role in Role}
-        return [_make_group(role.value, lines, options, weights) for role, lines in by_role.items() if lines], notes
+        return [_make_group(role.value, lines, options, weights) for role, lines in by_role.items() if lines]
     whole = _make_group("the group", view.variants, options, weights)
     least, most = whole.min_replicas, whole.max_replicas
     if view.model.max_replicas is not None:
         most = max(min(most, view.model.max_replicas), least)
     least = min(max(least, view.model.min_replicas), most)
-    return [Group(whole.name, whole.lines, whole.metrics, least, most, weights)], notes
+    return [replace(whole, min_replicas=least, max_replicas=most)]
 
 
 def _make_group(

@@ -44,32 +44,24 @@ class SkyServePolicy:
     ) -> tuple[FixedReplicas, PolicyState]:
         """Return the replicas wanted at `now_s` [s]; see `Policy`."""
         options = decode_options(view.model.policy_options, view.model)
-        published = {line.key: line.published_replicas for line in view.variants}
-        least, most = get_bounds(view.model)
-        most = max(least, sum(published.values())) if most is None else most
         offers, unknown = _make_offers(view, options)
+        untouched = {line.key: line.published_replicas for line in unknown}
         if not offers:
-            return FixedReplicas(published, hold=_explain_unknown(unknown)), state
+            return FixedReplicas(untouched, hold=_explain_unknown(unknown)), state
         market = Market(tuple(offers.values()), settings.limits)
         replicas = [replica for line in view.variants for replica in _list_replicas(line, offers)]
+        bounds = _find_bounds(view, sum(untouched.values()))
         arrivals_per_s = self._forecast_per_s(view, settings)
-        elsewhere = sum(published[line.key] for line in unknown)
-        least, most = max(least - elsewhere, 0), max(most - elsewhere, 0)
-        wanted = compute_wanted(arrivals_per_s, replicas, market, least, most)
-        patience = _restore(state, len(replicas) - options.overprovision_replicas, least, most)
-        patience = step_patience(
-            patience,
-            _find_wish(view, wanted, patience),
-            _measure_tick_s(state, now_s, settings),
-            options.upscale_delay_s,
-            options.downscale_delay_s,
-        )
+        wanted = compute_wanted(arrivals_per_s, replicas, market, *bounds)
+        patience = _restore(state, len(replicas) - options.overprovision_replicas, *bounds)
+        wish, tick_s = _find_wish(view, wanted, patience), _measure_tick_s(state, now_s, settings)
+        patience = step_patience(patience, wish, tick_s, options.upscale_delay_s, options.downscale_delay_s)
         total = patience.target_replicas + options.overprovision_replicas
-        counts = {line.key: published[line.key] for line in unknown} | change_fleet(replicas, total, market)
-        rates_per_s = {key: offer.rate_per_s for key, offer in offers.items()}
-        if options.rate_kind is RateKind.NONE:
-            rates_per_s = {}
-        proposal = FixedReplicas(counts, note=_explain(wanted, arrivals_per_s, unknown), capacity_per_s=rates_per_s)
+        proposal = FixedReplicas(
+            untouched | change_fleet(replicas, total, market),
+            note=_explain(wanted, arrivals_per_s, unknown),
+            capacity_per_s={} if options.rate_kind is RateKind.NONE else _list_rates_per_s(offers),
+        )
         return proposal, {**encode_patience(patience), "ticked_s": now_s}
 
     def check_options(self, model: ServedModel) -> None:
@@ -83,6 +75,18 @@ class SkyServePolicy:
         expected = self.forecaster.forecast(view.history, (horizon_s,), (decision.forecast_level_ratio,))
         known = view.demand.rate_per_s.value if not view.history.samples else 0.0
         return max(float(expected[0, 0]), known or 0.0)
+
+
+def _find_bounds(view: ModelView, elsewhere: int) -> tuple[int, int]:
+    """Return least and most replicas of all variants together but those `elsewhere`."""
+    least, most = get_bounds(view.model)
+    if most is None:
+        most = max(least, sum(line.published_replicas for line in view.variants))
+    return max(least - elsewhere, 0), max(most - elsewhere, 0)
+
+
+def _list_rates_per_s(offers: Mapping[VariantKey, Offer]) -> dict[VariantKey, float]:
+    return {key: offer.rate_per_s for key, offer in offers.items()}
 
 
 def _restore(state: PolicyState, present: int, least: int, most: int) -> Patience:

@@ -182,7 +182,9 @@ def test_a_group_counts_replicas_by_what_they_are_good_for() -> None:
     alike = make_served(small, big, behavior=FREE)
     values: Values = {"small": [20.0] * 4}
     assert count(ask(look(alike, values))[0]) == {"small": 4, "big": 4}
-    assert count(ask(look(weighted, values))[0]) == {"small": 2, "big": 3}
+    proposal, _ = ask(look(weighted, values))
+    assert count(proposal) == {"small": 2, "big": 3}
+    assert proposal.capacity_per_s == {small.key(): 1.0, big.key(): 2.0}
 
 
 def test_measured_weights_are_the_capacities_within_the_slo_or_all_alike() -> None:
