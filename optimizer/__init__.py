@@ -6,14 +6,17 @@ This façade is what the adapter may use of it, beside the data in `optimizer.do
 
 from optimizer.decide import Outcome, decide
 from optimizer.demand import (
+    SignalHistory,
     TrafficHistory,
     choose_baseline,
     compute_attained_ratio,
     compute_quantile,
+    compute_signals,
     compute_window,
     empty_reading,
     estimate_lengths,
     merge_windows,
+    track_signals,
     track_traffic,
 )
 from optimizer.domain import Settings
@@ -33,10 +36,14 @@ from optimizer.policy import (
     BUILT_IN_POLICIES,
     CapacityNeed,
     FixedReplicas,
+    InvalidOptions,
     ModelView,
+    OptionReader,
+    OptionsChecker,
     Policy,
     PolicyState,
     Proposal,
+    SignalReader,
     VariantView,
 )
 from optimizer.queueing import CapacityEstimate, estimate_capacity
@@ -54,9 +61,12 @@ __all__ = [
     "FixedReplicas",
     "InstanceAwareLeastLoad",
     "InvalidInput",
+    "InvalidOptions",
     "LeastLoad",
     "ModelEvidence",
     "ModelView",
+    "OptionReader",
+    "OptionsChecker",
     "Outcome",
     "Policy",
     "PolicyState",
@@ -65,6 +75,8 @@ __all__ = [
     "RoundRobin",
     "RoutingRule",
     "Settings",
+    "SignalHistory",
+    "SignalReader",
     "State",
     "TrafficHistory",
     "VariantView",
@@ -72,6 +84,7 @@ __all__ = [
     "compute_attained_ratio",
     "compute_mix_cost",
     "compute_quantile",
+    "compute_signals",
     "compute_window",
     "decide",
     "decode_state",
@@ -83,5 +96,6 @@ __all__ = [
     "merge_windows",
     "recall_decisions",
     "replay",
+    "track_signals",
     "track_traffic",
 ]

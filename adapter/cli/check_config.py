@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from adapter.compose import load_policies
 from adapter.config.json_schema import render_json_schema
 from adapter.config.load import load_configuration
 from adapter.config.reference import render_reference
@@ -38,7 +39,7 @@ def check(options: argparse.Namespace) -> int:
     elif options.reference:
         sys.stdout.write(render_reference())
     else:
-        settings = load_configuration(options.config).settings
+        settings = load_configuration(options.config, policies=load_policies()).settings
         variants = sum(len(model.variants) for model in settings.models)
         print(f"{options.config}: good ({_count(len(settings.models), 'model')}, {_count(variants, 'variant')})")
     return 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from pathlib import Path
 
+from adapter.compose import load_policies
 from adapter.compose_demo import (
     MODEL_NAMES,
     SUMMARIES,
@@ -17,7 +19,9 @@ from adapter.compose_demo import (
     run_demo,
     run_fleet,
 )
+from adapter.config.problems import suggest
 from adapter.config.quantities import parse_duration_s
+from adapter.errors import Refused
 from adapter.telemetry import configure_logging
 from optimizer import BUILT_IN_POLICIES
 
@@ -85,12 +89,13 @@ def _add_places(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
         "--router-port", type=_port, default=0, metavar="N", help="port of the router (default: a free one)"
     )
     places.add_argument(
-        "--policy",
-        choices=sorted(BUILT_IN_POLICIES),
-        default=defaults.policy,
-        metavar="NAME",
-        help="who proposes replicas (default: slo)",
-    )
+        "--policy", type=_policy, default=defaults.policy, metavar="NAME",
+        help=f"who proposes replicas: {', '.join(sorted(BUILT_IN_POLICIES))}, or one of your own (default: slo)",
+    )  # fmt: skip
+    places.add_argument(
+        "--policy-options", type=_json_mapping, metavar="JSON",
+        help="what it is told of every LLM (default: what suits the demo)",
+    )  # fmt: skip
     places.add_argument(
         "--no-gateway", dest="has_gateway", action="store_false", help="hide the router's counters from the autoscaler"
     )
@@ -123,6 +128,7 @@ def to_options(options: argparse.Namespace) -> DemoOptions:
         page_port=options.page_port,
         router_port=options.router_port,
         policy=options.policy,
+        policy_options=options.policy_options or "",
         has_gateway=options.has_gateway,
         prices_file=str(Path(options.prices_file).resolve()) if options.prices_file else "",
     )
@@ -154,6 +160,26 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > _HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"must be a port, 0 (any free one) to {_HIGHEST_PORT}, got {text}")
     return int(text)
+
+
+def _policy(text: str) -> str:
+    try:
+        known = load_policies()
+    except Refused as refusal:
+        raise argparse.ArgumentTypeError(f"cannot be looked up: {refusal}") from None
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"must be a policy that is known, got {text}{suggest(text, known)}")
+    return text
+
+
+def _json_mapping(text: str) -> str:
+    try:
+        is_mapping = isinstance(json.loads(text), dict)
+    except ValueError:
+        is_mapping = False
+    if not is_mapping:
+        raise argparse.ArgumentTypeError(f'must be a JSON object, such as {{"metric": "rate"}}, got {text}')
+    return text
 
 
 def _new_file(text: str) -> Path:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 
 from adapter.clock import Clock
+from adapter.collector.asked_series import AskedByModel
 from adapter.collector.gateway import GatewayHistory
 from adapter.collector.options import CollectorOptions
 from adapter.collector.page_intake import PageIntake
@@ -29,7 +30,7 @@ class Collector:
         self._options, self._clock = options, clock
         self._intake = PageIntake(options.scrape, clock, telemetry)
         self._slots = asyncio.Semaphore(options.scrape.concurrency)
-        self._roster = PodRoster()
+        self._roster, self._asked = PodRoster(), AskedByModel(options.signals)
         self._gateways: dict[ModelKey, GatewayHistory] = {}
 
     async def __aenter__(self) -> Collector:
@@ -58,6 +59,7 @@ class Collector:
         self._intake.reconfigure(options.scrape)
         if options.scrape.concurrency != self._options.scrape.concurrency:
             self._slots = asyncio.Semaphore(options.scrape.concurrency)
+        self._asked.change(options.signals)
         self._options = options
 
     async def collect(self, inventory: Inventory, settings: Settings) -> FleetSnapshot:
@@ -66,7 +68,8 @@ class Collector:
         It takes as long as the slowest page: at most the time limit of one page for every `concurrency` pods that hang.
         Pods whose last page could not be had are asked after the others.
         """
-        variants = self._roster.list_variants(inventory, settings, self._options.pages, self._clock.now_s())
+        begin_s = self._clock.now_s()
+        variants = self._roster.list_variants(inventory, settings, self._options.pages, begin_s, self._asked)
         pods = [pod for variant in variants.values() for pod in variant.pods if pod.has_page]
         pods.sort(key=lambda pod: pod.history.reason is not None)
         self._gateways = self._list_gateways(settings)
@@ -106,7 +109,9 @@ class Collector:
         if gateway is not None:
             gateway.compare(windows)
         states = tuple(variant.to_state(now_s) for variant in variants)
-        return ModelSnapshot(model.key, states, windows, None if gateway is None else gateway.window)
+        pairs = zip(variants, states, strict=True)
+        signals = tuple(one for variant, state in pairs for one in variant.list_signals(state, now_s))
+        return ModelSnapshot(model.key, states, windows, None if gateway is None else gateway.window, signals)
 
 
 def _group_by_page(gateways: Iterable[GatewayHistory]) -> list[list[GatewayHistory]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from optimizer.domain import ModelKey, VariantKey
+from optimizer.domain import ModelKey, SignalSpec, VariantKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,11 @@ class CollectorOptions:
         Where the pages of each variant are; a variant that is absent gets the defaults.
     gateways
         The gateway page of each LLM that has one.
+    signals
+        What the policy of each LLM asks for of every pod; of an LLM that is absent nothing.
     """
 
     scrape: ScrapeOptions = field(default_factory=ScrapeOptions)
     pages: Mapping[VariantKey, PageOptions] = field(default_factory=dict)
     gateways: Mapping[ModelKey, GatewayOptions] = field(default_factory=dict)
+    signals: Mapping[ModelKey, tuple[SignalSpec, ...]] = field(default_factory=dict)

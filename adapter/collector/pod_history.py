@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from adapter.collector.asked_series import AskedSeries
 from adapter.collector.options import PageOptions
 from adapter.collector.read_page import read_page
 from adapter.errors import BadDocument
 from adapter.inventory import PodEntry
-from optimizer import choose_baseline, compute_window, empty_reading
+from optimizer import (
+    SignalHistory,
+    choose_baseline,
+    compute_signals,
+    compute_window,
+    empty_reading,
+    track_signals,
+)
 from optimizer.domain import (
     DemandSource,
     DemandWindow,
@@ -20,9 +28,11 @@ from optimizer.domain import (
     PodKey,
     PodPhase,
     PodReading,
+    PodSignals,
     PodState,
     Reason,
     ReasonCode,
+    VariantKey,
 )
 
 _PAGE_COUNT = b'http_requests_total{endpoint="/metrics"'  # counts requests for the page itself, before the answer
@@ -32,6 +42,8 @@ _MOST_REPEATS = 5
 _ENDS = (b"\n", b"# EOF")
 _UNUSABLE = frozenset({ReasonCode.FROZEN, ReasonCode.BAD_PAGE, ReasonCode.METRIC_MISSING, ReasonCode.STALE})
 """Of the reasons why a page closes no window, those that speak against the page."""
+_TELLS_NO_SIGNAL = _UNUSABLE - {ReasonCode.METRIC_MISSING}
+"""Those for which nothing else of it counts either; what is missing on a page says nothing about the rest."""
 
 
 @dataclass(slots=True)
@@ -58,6 +70,8 @@ class PodHistory:
         Why the newest page could not be used, None when it could.
     answered_s
         When its server last answered, whatever it said [s].
+    asked
+        Series that a policy asked for, None where none did; set by `expect`.
     """
 
     pod: PodKey
@@ -69,14 +83,19 @@ class PodHistory:
     window: DemandWindow | None = None
     reason: Reason | None = None
     answered_s: float | None = None
+    asked: AskedSeries | None = None
+    _signals: SignalHistory = field(default_factory=SignalHistory)
     _body_hash: int | None = None
     _repeats: int = 0
     _arrivals: float | None = None
 
-    def expect(self, options: PageOptions) -> None:
-        """Read pages as `options` say from now on; another page than before begins anew."""
-        if options != self.options:
+    def expect(self, options: PageOptions, asked: AskedSeries | None = None) -> None:
+        """Read pages as `options` say from now on, and what is `asked` of them; what is new begins anew."""
+        is_other = options != self.options
+        if is_other:
             self.options, self.reading, self._body_hash, self._arrivals = options, None, None, None
+        if is_other or asked is not self.asked:
+            self.asked, self._signals = asked, SignalHistory(() if asked is None else asked.specs)
 
     def take_page(self, body: bytes, time_s: float) -> None:
         """Take the page `body`, of `time_s` [s]."""
@@ -85,7 +104,7 @@ class PodHistory:
             self.miss_page(Reason(ReasonCode.BAD_PAGE, f"{self.pod.name}: the page was cut off"), time_s)
             return
         try:
-            readings = read_page(body, self.options.engine, self.pod, time_s)
+            readings = read_page(body, self.options.engine, self.pod, time_s, asked=self.asked)
         except BadDocument as problem:
             self.miss_page(Reason(ReasonCode.BAD_PAGE, f"{self.pod.name}: {problem}"), time_s)
             return
@@ -135,6 +154,14 @@ class PodHistory:
             reason=reason,
         )
 
+    def to_signals(self, variant: VariantKey, now_s: float) -> PodSignals | None:
+        """Return what a policy asked for at `now_s` [s], absent when the last good page is old; None where none did."""
+        if self.asked is None:
+            return None
+        return compute_signals(
+            self._signals, self.pod, variant, now_s, max_age_s=self.stale_after_s, reason=self.reason
+        )
+
     def _shows_life(self, oldest_s: float) -> bool:
         return self.reading is not None and self.answered_s is not None and self.answered_s >= oldest_s
 
@@ -155,14 +182,25 @@ class PodHistory:
         return _CPU_TIME in body and (self._arrivals != 0.0 or self._repeats > _MOST_REPEATS)
 
     def _close_window(self, reading: PodReading) -> None:
-        window = compute_window(self._find_start(reading, self.reading), reading)
+        start = self._find_start(reading, self.reading)
+        window = compute_window(start, reading)
         if _get_code(window) is ReasonCode.COUNTER_RESET and self._saw_birth():
-            window = compute_window(self._find_start(reading, None), reading)
+            start = self._find_start(reading, None)
+            window = compute_window(start, reading)
         self.window = window
+        self._track_signals(start, reading, _get_code(window))
         self.reason = window.reason if _get_code(window) in _UNUSABLE else None
         self._arrivals = self._arrivals if window.arrivals is None else window.arrivals
         if _get_code(window) is not ReasonCode.FROZEN:
             self.reading = choose_baseline(self.reading, reading, self.stale_after_s)
+
+    def _track_signals(self, start: PodReading | None, reading: PodReading, fault: ReasonCode | None) -> None:
+        """Take the signals of `reading`, whose window begins with `start` and has the `fault`."""
+        if self.asked is None or fault in _TELLS_NO_SIGNAL:
+            return
+        if start is not None and start is not self.reading:  # born since the last good page
+            self._signals = track_signals(SignalHistory(self.asked.specs), start)
+        self._signals = track_signals(self._signals, reading)
 
     def _saw_birth(self) -> bool:
         """Whether it was seen not serving after the last good page."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from adapter.collector.asked_series import AskedByModel
 from adapter.collector.options import PageOptions
 from adapter.collector.pod_history import PodHistory
 from adapter.inventory import Inventory, PodEntry, WorkloadEntry
 from optimizer.domain import (
     DemandWindow,
+    ModelKey,
     PodKey,
     PodPhase,
+    PodSignals,
     Reason,
     ReasonCode,
     Settings,
@@ -75,6 +78,12 @@ class ListedVariant:
         states = tuple(pod.history.to_state(pod.entry, now_s) for pod in self.pods)
         return VariantState(self.key, self.requested_replicas, states, self.reason)
 
+    def list_signals(self, state: VariantState, now_s: float) -> tuple[PodSignals, ...]:
+        """Return what a policy asked for of those pods that serve, as `state` of `now_s` [s] tells."""
+        serving = {pod.pod for pod in state.pods if pod.phase is PodPhase.READY}
+        found = (pod.history.to_signals(self.key, now_s) for pod in self.pods if pod.entry.pod in serving)
+        return tuple(signals for signals in found if signals is not None)
+
 
 class PodRoster:
     """Remembers one history per pod and variant, as long as the pod exists.
@@ -88,18 +97,27 @@ class PodRoster:
         self._listed_s: float | None = None
 
     def list_variants(
-        self, inventory: Inventory, settings: Settings, pages: Mapping[VariantKey, PageOptions], now_s: float
+        self,
+        inventory: Inventory,
+        settings: Settings,
+        pages: Mapping[VariantKey, PageOptions],
+        now_s: float,
+        asked: AskedByModel,
     ) -> dict[VariantKey, ListedVariant]:
         """Return every variant of `settings` with its pods, as `inventory` has them at `now_s` [s].
 
-        `pages` names variants whatever their role is.
+        `pages` names variants whatever their role is; `asked` tells what policies ask of them.
         """
         workloads = {entry.workload: entry for entry in inventory.workloads}
         listed = {}
         for variant in (variant for model in settings.models for variant in model.variants):
             options = pages.get(variant.key()) or PageOptions(engine=variant.engine)
             entry = workloads.get(variant.workload)
-            listed[_to_key(variant)] = self._list_variant(variant, entry, options, inventory.reason)
+            one = self._list_variant(variant, entry, inventory.reason)
+            series = asked.find(ModelKey(variant.namespace, variant.model_id), options.engine)
+            for pod in one.pods:
+                pod.history.expect(options, series)
+            listed[one.key] = one
         pods = {(key, pod.entry.pod): pod for key, variant in listed.items() for pod in variant.pods}
         self._histories = {identity: pod.history for identity, pod in pods.items()}
         for pod in pods.values():
@@ -110,22 +128,19 @@ class PodRoster:
             self._listed_s = now_s
         return listed
 
-    def _list_variant(
-        self, variant: Variant, workload: WorkloadEntry | None, options: PageOptions, reason: Reason | None
-    ) -> ListedVariant:
+    def _list_variant(self, variant: Variant, workload: WorkloadEntry | None, reason: Reason | None) -> ListedVariant:
         if workload is None:
             message = f"{variant.workload.kind} {variant.workload.name} is not in the inventory"
             return ListedVariant(_to_key(variant), (), None, reason or Reason(ReasonCode.NO_DATA, message))
         entries = {entry.pod: entry for entry in workload.pods}
-        pods = tuple(ListedPod(entry, self._recall(variant, entry, options)) for entry in entries.values())
+        pods = tuple(ListedPod(entry, self._recall(variant, entry)) for entry in entries.values())
         return ListedVariant(_to_key(variant), pods, workload.requested_replicas, reason)
 
-    def _recall(self, variant: Variant, entry: PodEntry, options: PageOptions) -> PodHistory:
+    def _recall(self, variant: Variant, entry: PodEntry) -> PodHistory:
         history = self._histories.get((_to_key(variant), entry.pod))
         if history is None:
             born_s = self._listed_s if self._is_new(entry) else None
             history = PodHistory(entry.pod, variant.model_id, born_s=born_s)
-        history.expect(options)
         return history
 
     def _is_new(self, entry: PodEntry) -> bool:

@@ -6,15 +6,19 @@ page --exposition--> wanted samples --engine table--> sheet of one LLM --> PodRe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
-from adapter.collector.engine_tables import ENGINE_TABLES, EngineTable
-from adapter.collector.exposition import PageReader, is_bucket, parse_labels
+from adapter.collector.asked_series import AskedSeries
+from adapter.collector.engine_tables import ENGINE_TABLES, EngineTable, Sample
+from adapter.collector.exposition import Page, PageReader, is_bucket, parse_labels
 from adapter.collector.sheet import Found, Sheet
 from adapter.errors import BadDocument
 from optimizer.domain import Histogram, HistogramReading, PodKey, PodReading
 
 _READERS: Mapping[str, PageReader] = {name: PageReader(table.list_names()) for name, table in ENGINE_TABLES.items()}
+_NAMES = {name: frozenset(table.list_names().values()) for name, table in ENGINE_TABLES.items()}
 
 _Figure = TypeVar("_Figure")
 _Rule = TypeVar("_Rule")
@@ -22,7 +26,13 @@ _Value = TypeVar("_Value")
 
 
 def read_page(
-    body: bytes, engine: str, pod: PodKey, time_s: float, model_name: str | None = None
+    body: bytes,
+    engine: str,
+    pod: PodKey,
+    time_s: float,
+    model_name: str | None = None,
+    *,
+    asked: AskedSeries | None = None,
 ) -> tuple[PodReading, ...]:
     """Return what the page `body` of `pod` says, one reading per LLM, in the order of their names.
 
@@ -40,6 +50,8 @@ def read_page(
         When it was taken [s].
     model_name
         The only LLM wanted, as the engine calls it; None means all.
+    asked
+        Series that a policy asked for, made ready for `engine`; None where none did.
 
     Raises
     ------
@@ -49,26 +61,40 @@ def read_page(
     table = ENGINE_TABLES.get(engine)
     if table is None:
         raise BadDocument(f"engine must be one of {', '.join(sorted(ENGINE_TABLES))}, got {engine!r}")
-    found = _find_series(body, table)
+    page = (_READERS[engine] if asked is None else asked.reader).read(body)
+    found = _find_series(page, table, _NAMES[engine])
     names = _list_models(found, table.model_label)
     if not names:
         raise BadDocument(f"page shows no LLM of {engine}")
     if model_name is not None and model_name not in names:
         raise BadDocument(f"page shows {', '.join(sorted(names))}, not {model_name}")
     wanted = sorted(names) if model_name is None else [model_name]
-    sheets = ((name, Sheet(table, found, name, is_shared=len(names) > 1)) for name in wanted)
-    readings = tuple(_read_sheet(sheet, table, pod, name, time_s) for name, sheet in sheets)
+    sheets = {name: Sheet(table, found, name, is_shared=len(names) > 1) for name in wanted}
+    readings = tuple(_read_sheet(sheet, table, pod, name, time_s) for name, sheet in sheets.items())
     if table.shows_every_rank and not any(reading.counters for reading in readings):
         raise BadDocument(f"page shows no counter of {engine}: it was cut, or the engine keeps no statistics")
-    return readings
+    if asked is None:
+        return readings
+    every = {**found, **_find_others(page, table, _NAMES[engine])}
+    wider = [Sheet(table, every, name, is_shared=len(names) > 1, ranks=sheet.ranks) for name, sheet in sheets.items()]
+    return tuple(replace(reading, series=asked.read(sheet)) for reading, sheet in zip(readings, wider, strict=True))
 
 
-def _find_series(body: bytes, table: EngineTable) -> Found:
-    page = _READERS[table.name].read(body)
-    return {
-        name: table.keep([(parse_labels(raw), value) for raw, value in series.items()])
-        for name, series in page.samples.items()
-    }
+def _find_series(page: Page, table: EngineTable, names: frozenset[str]) -> Found:
+    return {name: _parse(series, table) for name, series in page.samples.items() if name in names}
+
+
+def _find_others(page: Page, table: EngineTable, names: frozenset[str]) -> Found:
+    """Return the series that the table does not name, as far as they can be read."""
+    others: dict[str, list[Sample]] = {}
+    for name in page.samples.keys() - names:
+        with suppress(BadDocument):
+            others[name] = _parse(page.samples[name], table)
+    return others
+
+
+def _parse(series: Mapping[bytes, float], table: EngineTable) -> list[Sample]:
+    return table.keep([(parse_labels(raw), value) for raw, value in series.items()])
 
 
 def _list_models(found: Found, label: str) -> set[str]:

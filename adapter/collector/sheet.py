@@ -6,10 +6,10 @@ A sum of which a part is missing, a negative count, a histogram that contradicts
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 
-from adapter.collector.engine_tables import EngineTable, Fold, GaugeRule, Sample, Series
+from adapter.collector.engine_tables import EngineTable, Fold, GaugeRule, Sample, Series, accept_all
 from adapter.collector.exposition import Labels, is_bucket
 from adapter.errors import BadDocument
 from optimizer.domain import HistogramReading
@@ -32,22 +32,28 @@ class Sheet:
     is_shared
         Whether other LLMs are on the page too. Then series that name no LLM cannot be counted for this one; gauges of
         the whole server, such as its KV cache, still hold.
+    ranks
+        The data-parallel ranks there are, where another sheet of the page told them; None finds them here.
     """
 
-    def __init__(self, table: EngineTable, found: Found, model_name: str, *, is_shared: bool) -> None:
+    def __init__(
+        self, table: EngineTable, found: Found, model_name: str, *, is_shared: bool, ranks: Set[str] | None = None
+    ) -> None:
         label, self._rank_label = table.model_label, table.rank_label
         self._shows_every_rank = table.shows_every_rank
         self._own = self._all = found
         if is_shared:
             self._own = _select(found, lambda labels: labels.get(label) == model_name)
             self._all = _select(found, lambda labels: labels.get(label, model_name) == model_name)
-        self._ranks = self._list_ranks(
-            one for name, samples in self._own.items() if not is_bucket(name) for one in samples
+        self.ranks: Set[str] = (
+            ranks
+            if ranks is not None
+            else self._list_ranks(one for name, samples in self._own.items() if not is_bucket(name) for one in samples)
         )
 
     def count_ranks(self) -> int:
         """Return the number of data-parallel ranks seen, 1 where they are not told apart."""
-        return max(1, len(self._ranks))
+        return max(1, len(self.ranks))
 
     def sum_counter(self, aliases: Sequence[Series]) -> float | None:
         """Return the sum over the series of the first alias on the page, None when it is not known."""
@@ -78,18 +84,24 @@ class Sheet:
         folded = sum(values) if rule.fold is Fold.SUM else max(values) if rule.fold is Fold.LARGEST else min(values)
         return _to_count(folded)
 
-    def sum_histogram(self, names: Sequence[str]) -> HistogramReading | None:
-        """Return the histogram of the first name on the page, summed over ranks, None when it is not whole."""
+    def sum_histogram(
+        self, names: Sequence[str], accepts: Callable[[Labels], bool] = accept_all
+    ) -> HistogramReading | None:
+        """Return the histogram of the first name on the page, summed over ranks, None when it is not whole.
+
+        Only series that `accepts` lets pass count; where it lets none pass, nothing is known.
+        """
         name = next((name for name in names if f"{name}_count" in self._own), None)
-        if name is None:
+        if name is None or not self._is_whole(self._own[f"{name}_count"]):
             return None
-        counts, totals = self._own[f"{name}_count"], self._own.get(f"{name}_sum", ())
-        if not self._is_whole(counts) or len(totals) != len(counts):
+        counts, totals, buckets = (
+            _filter(self._own.get(f"{name}_{part}", ()), accepts) for part in ("count", "sum", "bucket")
+        )
+        if not counts or len(totals) != len(counts):
             return None
         count, total = _to_count(sum(value for _, value in counts)), sum(value for _, value in totals)
         if count is None or not math.isfinite(total):
             return None
-        buckets = self._own.get(f"{name}_bucket", ())
         return (
             _build_histogram(buckets, len(counts), count, total) if buckets else HistogramReading((), (), count, total)
         )
@@ -107,15 +119,19 @@ class Sheet:
 
     def _is_whole(self, samples: Sequence[Sample]) -> bool:
         """Whether `samples` have every data-parallel rank, as far as they tell ranks apart."""
-        if not self._shows_every_rank or len(self._ranks) < 2:
+        if not self._shows_every_rank or len(self.ranks) < 2:
             return True
         ranks = self._list_ranks(samples)
-        return not ranks or ranks == self._ranks
+        return not ranks or ranks == self.ranks
 
 
 def _select(found: Found, accepts: Callable[[Labels], bool]) -> Found:
     chosen = {name: [sample for sample in samples if accepts(sample[0])] for name, samples in found.items()}
     return {name: samples for name, samples in chosen.items() if samples}
+
+
+def _filter(samples: Sequence[Sample], accepts: Callable[[Labels], bool]) -> Sequence[Sample]:
+    return samples if accepts is accept_all else [sample for sample in samples if accepts(sample[0])]
 
 
 def _to_count(value: float) -> float | None:

@@ -14,6 +14,7 @@ from typing import Protocol
 from adapter.clock import Clock
 from adapter.compose.cluster import open_cluster_work
 from adapter.compose.local import open_local_work
+from adapter.compose.policies import load_policies
 from adapter.compose.servers import Server, listen, watch_requests
 from adapter.config.load import ConfigurationWatcher
 from adapter.config.schema import Configuration
@@ -82,9 +83,9 @@ async def open_application(path: Path, clock: Clock) -> AsyncIterator[Applicatio
     ConfigurationError
         The configuration cannot be used.
     Refused
-        An address cannot be listened on, or there is no cluster to work in.
+        An address cannot be listened on, there is no cluster to work in, or a policy of a package cannot be loaded.
     """
-    watcher, telemetry, store = ConfigurationWatcher(path), Telemetry(), DecisionStore()
+    watcher, telemetry, store = ConfigurationWatcher(path, load_policies()), Telemetry(), DecisionStore()
     loaded = watcher.current
     store.expect(tuple(variant.workload for model in loaded.settings.models for variant in model.variants))
     async with AsyncExitStack() as stack:
@@ -109,7 +110,7 @@ async def serve(path: Path, clock: Clock) -> None:
     ConfigurationError
         The configuration cannot be used.
     Refused
-        An address cannot be listened on, or there is no cluster to work in.
+        An address cannot be listened on, there is no cluster to work in, or a policy of a package cannot be loaded.
     """
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()

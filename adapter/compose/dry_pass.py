@@ -19,6 +19,7 @@ from adapter.collector.options import CollectorOptions, ScrapeOptions
 from adapter.compose.cluster import open_cluster_parts
 from adapter.compose.options import to_collector_options
 from adapter.compose.parts import ConfiguredParts
+from adapter.compose.policies import load_policies
 from adapter.config.load import ConfigurationWatcher, load_configuration
 from adapter.config.problems import suggest
 from adapter.controller import PartsSource
@@ -38,17 +39,20 @@ async def run_dry_pass(path: Path, clock: Clock, announce: Callable[[str], None]
     ------
     ConfigurationError
         The configuration at `path` cannot be used.
+    Refused
+        A policy of a package cannot be loaded.
     """
-    watcher, state = ConfigurationWatcher(path), State()
+    policies = load_policies()
+    watcher, state = ConfigurationWatcher(path, policies), State()
     async with _open_parts(watcher, clock) as source:
         parts = await source.get_parts()
         pause_s = parts.settings.decision.period_s
         snapshot = await parts.collector.collect(await parts.inventory.fetch_inventory(), parts.settings)
-        state = decide(state, snapshot, clock.now_s(), parts.settings).state
+        state = decide(state, snapshot, clock.now_s(), parts.settings, policies).state
         announce(f"pages read once; again in {pause_s:g} s, for rates need two readings")
         await clock.sleep(pause_s)
         snapshot = await parts.collector.collect(await parts.inventory.fetch_inventory(), parts.settings)
-        return decide(state, snapshot, clock.now_s(), parts.settings).decisions
+        return decide(state, snapshot, clock.now_s(), parts.settings, policies).decisions
 
 
 def _open_parts(watcher: ConfigurationWatcher, clock: Clock) -> AbstractAsyncContextManager[PartsSource]:
@@ -72,10 +76,13 @@ async def run_snapshot_pass(path: Path, folder: Path) -> tuple[ModelDecision, ..
     ------
     ConfigurationError
         The configuration cannot be used.
+    Refused
+        A policy of a package cannot be loaded.
     BadDocument
         The folder is not laid out so.
     """
-    loaded, clock, state = load_configuration(path), _FolderClock(), State()
+    policies = load_policies()
+    loaded, clock, state = load_configuration(path, policies=policies), _FolderClock(), State()
     workloads = _list_workloads(loaded.settings)
     decisions: tuple[ModelDecision, ...] = ()
     async with _serve_pages(clock) as address:
@@ -85,7 +92,7 @@ async def run_snapshot_pass(path: Path, folder: Path) -> tuple[ModelDecision, ..
                 clock.time_s, clock.reading = taken_s, reading
                 inventory = _read_inventory(reading, workloads, address)
                 snapshot = await collector.collect(inventory, loaded.settings)
-                outcome = decide(state, snapshot, taken_s, loaded.settings)
+                outcome = decide(state, snapshot, taken_s, loaded.settings, policies)
                 state, decisions = outcome.state, outcome.decisions
     return decisions
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from adapter.clock import Clock
 from adapter.compose.parts import ConfiguredParts
@@ -54,8 +55,8 @@ async def open_local_work(
     """
     async with ConfiguredParts(watcher, clock, telemetry) as parts:
         states = _choose_state_store(watcher.current)
-        publisher = StorePublisher(store)
-        yield LocalWork(Controller(parts, decide, publisher, states=states, clock=clock, telemetry=telemetry))
+        deciding, publisher = partial(decide, policies=watcher.current.policies), StorePublisher(store)
+        yield LocalWork(Controller(parts, deciding, publisher, states=states, clock=clock, telemetry=telemetry))
 
 
 def _choose_state_store(loaded: LoadedConfiguration) -> StateStore:

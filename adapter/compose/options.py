@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from adapter.collector.options import CollectorOptions, GatewayOptions, PageOptions, ScrapeOptions
 from adapter.config.load import LoadedConfiguration
+from adapter.config.policies import list_signals
 from adapter.config.schema import GatewayConfig, ModelConfig
 from adapter.config.translate import to_workload_ref
 from optimizer.domain import ModelKey, VariantKey, WorkloadRef
 
 
 def to_collector_options(loaded: LoadedConfiguration) -> CollectorOptions:
-    """Return what the collector is told: how to fetch, and where the pages of each variant and gateway are."""
+    """Return what the collector is told: how to fetch, where pages are, and what policies want to know of pods."""
     pages = {
         VariantKey(model.namespace, model.name, variant.name): PageOptions(
             engine=variant.engine.value, path=variant.metrics_path, served_model_name=variant.served_model_name
@@ -22,7 +23,8 @@ def to_collector_options(loaded: LoadedConfiguration) -> CollectorOptions:
         for model in loaded.configuration.models
         if model.gateway is not None
     }
-    return CollectorOptions(_to_scrape_options(loaded), pages, gateways)
+    signals = {model.key: specs for model in loaded.settings.models if (specs := list_signals(model, loaded.policies))}
+    return CollectorOptions(_to_scrape_options(loaded), pages, gateways, signals)
 
 
 def to_static_urls(loaded: LoadedConfiguration) -> dict[WorkloadRef, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from adapter.demo.demand_record import to_demand_record
@@ -13,9 +14,12 @@ from optimizer.domain import ModelKey, Settings
 
 Document = dict[str, Any]
 
+OURS = "slo"
+"""Name of the policy that evidence is about."""
+
 
 def compare(report: Document, settings: Settings, hpa_sync_s: float) -> list[SummaryLine]:
-    """Return our mix as it was measured, then our mix and the baselines over the same demand.
+    """Return the mix as it was measured, then ours and the baselines over the same demand, whoever decided.
 
     Parameters
     ----------
@@ -29,12 +33,20 @@ def compare(report: Document, settings: Settings, hpa_sync_s: float) -> list[Sum
     real = to_real_bills(report)
     requests = _count_requests(report)
     measured = _add_up(requests, real)
-    lines = [SummaryLine("our mix, measured", measured.cost, measured.attainment_ratio, "replicas as they really ran")]
+    others = sorted({model.policy for model in settings.models} - {OURS})
+    name = f"policy {', '.join(others)}, measured" if others else "our mix, measured"
+    lines = [SummaryLine(name, measured.cost, measured.attainment_ratio, "replicas as they really ran")]
     record = to_demand_record(report, settings.decision.period_s)
-    evidence = gather_evidence(record, settings, real, ReplayOptions(sync_s=hpa_sync_s)) if record else ()
+    ours = _let_us_decide(settings)  # a fluid fleet shows what we look at, not what somebody else may
+    evidence = gather_evidence(record, ours, real, ReplayOptions(sync_s=hpa_sync_s)) if record else ()
     if evidence:
         lines.extend(_describe(evidence, requests))
     return lines
+
+
+def _let_us_decide(settings: Settings) -> Settings:
+    models = tuple(replace(model, policy=OURS, policy_options={}) for model in settings.models)
+    return replace(settings, models=models)
 
 
 def to_real_bills(report: Document) -> dict[ModelKey, Bill]:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from adapter.demo.fleet_server import Begin, FleetServer
 from adapter.demo.lateness import Lateness, LatenessRecord
 from adapter.demo.load import LoadGenerator
 from adapter.demo.options import DemoOptions, FleetPlan
+from adapter.demo.policy_options import build_policy_options
 from adapter.demo.profiles import read_prices
 from adapter.demo.request_log import RequestLog
 from adapter.demo.scenarios import Scenario, build_scenario
@@ -33,8 +35,10 @@ _LOOK_WALL_S = 2.0
 
 
 def build_models(options: DemoOptions) -> tuple[DemoModel, ...]:
-    """Return the LLMs of a demo."""
-    return tuple(build_model(name, options.to_catalog_options()) for name in options.models)
+    """Return the LLMs of a demo, their policy told what it needs to know of them."""
+    models = tuple(build_model(name, options.to_catalog_options()) for name in options.models)
+    settings = build_settings(options, models)
+    return tuple(_give_options(model, options, settings) for model in models)
 
 
 def build_settings(options: DemoOptions, models: tuple[DemoModel, ...]) -> Settings:
@@ -56,6 +60,12 @@ def build_configuration(options: DemoOptions, page_port: int, api_port: int, fle
         calm_window_s=options.calm_window_s,
     )
     return render_configuration(models, build_settings(options, models).accelerators, around)
+
+
+def _give_options(model: DemoModel, options: DemoOptions, settings: Settings) -> DemoModel:
+    own: Mapping[str, object] = json.loads(options.policy_options or "{}")
+    given = own or build_policy_options(options.policy, model.served, settings)
+    return replace(model, served=replace(model.served, policy_options=given))
 
 
 def estimate_replica_rates_per_s(models: tuple[DemoModel, ...]) -> Mapping[VariantKey, float]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import aiohttp
 
+from adapter.compose import load_policies
 from adapter.compose_demo.fleet_process import build_configuration
 from adapter.config.load import load_configuration
 from adapter.demo.children import Child
@@ -116,7 +117,7 @@ async def _start(
         pages_url=pages_url,
         api_url=f"http://127.0.0.1:{api_port}",
         folder=folder,
-        settings=load_configuration(config_file).settings,
+        settings=load_configuration(config_file, policies=load_policies()).settings,
     )
 
 

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from adapter.config.policies import Policies, find_policy_problems
 from adapter.config.problems import Findings, Problem
 from adapter.config.schema import Configuration
 from adapter.config.section import Section
 from adapter.config.yaml_text import Document, parse_yaml
 from adapter.errors import ConfigurationError
+from optimizer import BUILT_IN_POLICIES
 
 ROOT = Section(Configuration)
 
 
-def decode_text(text: str) -> Configuration:
+def decode_text(text: str, policies: Policies | None = BUILT_IN_POLICIES) -> Configuration:
     """Return the configuration that YAML (or JSON) `text` holds.
+
+    Policies are judged by `policies`, those there are; None judges none of them.
 
     Raises
     ------
     ConfigurationError
         With every problem of text, fields and rules.
     """
-    return _decode(parse_yaml(text))
+    return decode_document(parse_yaml(text), policies)
 
 
-def decode_data(data: object) -> Configuration:
+def decode_data(data: object, policies: Policies | None = BUILT_IN_POLICIES) -> Configuration:
     """Return the configuration that plain `data` holds, as a YAML or JSON reader would give it.
 
     Raises
@@ -32,21 +37,35 @@ def decode_data(data: object) -> Configuration:
     ConfigurationError
         With every problem of fields and rules.
     """
-    return _decode(Document(data))
+    return decode_document(Document(data), policies)
 
 
-def _decode(document: Document) -> Configuration:
+def decode_document(document: Document, policies: Policies | None = BUILT_IN_POLICIES) -> Configuration:
+    """Return the configuration that `document` holds.
+
+    Raises
+    ------
+    ConfigurationError
+        With every problem of text, fields and rules.
+    """
     findings = Findings()
     configuration = ROOT.stand_in
     if document.data is not None:
         configuration = ROOT.read(document.data, "", findings)
     elif not document.problems:
         findings.problems.append(Problem("", "is empty: it needs accelerators, service_classes and models"))
-    problems = [*document.problems, *(_locate(problem, document) for problem in findings.problems)]
-    if problems:
-        problems.sort(key=lambda problem: problem.line or 0)  # stable: as found within a line
-        raise ConfigurationError(tuple(str(problem) for problem in problems))
+    if policies is not None:
+        findings.problems.extend(find_policy_problems(configuration, findings, policies))
+    refuse([*document.problems, *findings.problems], document)
     return configuration
+
+
+def refuse(problems: Iterable[Problem], document: Document) -> None:
+    """Raise ConfigurationError with `problems` in the order of `document`; nothing when there are none."""
+    located = [problem if problem.line is not None else _locate(problem, document) for problem in problems]
+    if located:
+        located.sort(key=lambda problem: problem.line or 0)  # stable: as found within a line
+        raise ConfigurationError(tuple(str(problem) for problem in located))
 
 
 def _locate(problem: Problem, document: Document) -> Problem:

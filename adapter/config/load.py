@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapter.config.decode import decode_text
+from adapter.config.decode import decode_document, refuse
+from adapter.config.policies import Policies, find_misfits
 from adapter.config.profile_table import parse_table
 from adapter.config.schema import Configuration
 from adapter.config.translate import to_settings
+from adapter.config.yaml_text import parse_yaml
 from adapter.errors import BadDocument, ConfigurationError
+from optimizer import BUILT_IN_POLICIES
 from optimizer.domain import IterationTable, Settings
 
 
@@ -32,12 +35,15 @@ class LoadedConfiguration:
         Where relative paths in it start.
     tables
         The content of every table file by the name the configuration calls it.
+    policies
+        The ways to decide that it was judged by.
     """
 
     configuration: Configuration
     settings: Settings
     folder: Path
     tables: Mapping[str, IterationTable] = field(default_factory=dict)
+    policies: Policies = field(default_factory=lambda: BUILT_IN_POLICIES)
 
     def resolve(self, name: str | None) -> Path | None:
         """Return the path that the configuration calls `name`, None for None."""
@@ -77,9 +83,9 @@ class ConfigurationWatcher:
     `current` is in force; `poll` now and then, and apply what it returns.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._files = path, FileReader()
-        self.current = load_configuration(path, self._files)
+    def __init__(self, path: Path, policies: Policies = BUILT_IN_POLICIES) -> None:
+        self._path, self._files, self._policies = path, FileReader(), policies
+        self.current = load_configuration(path, self._files, policies)
 
     def poll(self) -> LoadedConfiguration | None:
         """Return the configuration if the file, or a table it refers to, changed since it was last looked at.
@@ -92,12 +98,14 @@ class ConfigurationWatcher:
         if not self._files.has_changes():
             return None
         self._files = FileReader()
-        self.current = load_configuration(self._path, self._files)
+        self.current = load_configuration(self._path, self._files, self._policies)
         return self.current
 
 
-def load_configuration(path: Path, files: FileReader | None = None) -> LoadedConfiguration:
-    """Return what the file at `path` holds, tables that it refers to included.
+def load_configuration(
+    path: Path, files: FileReader | None = None, policies: Policies = BUILT_IN_POLICIES
+) -> LoadedConfiguration:
+    """Return what the file at `path` holds, tables that it refers to included; `policies` are those that there are.
 
     Raises
     ------
@@ -106,12 +114,14 @@ def load_configuration(path: Path, files: FileReader | None = None) -> LoadedCon
     """
     files = files or FileReader()
     try:
-        configuration = decode_text(files.read(path))
+        document = parse_yaml(files.read(path))
     except BadDocument as cause:
         raise ConfigurationError((f"the file {cause}",)) from cause
-    folder = path.absolute().parent
+    configuration, folder = decode_document(document, policies), path.absolute().parent
     tables = _read_tables(configuration, folder, files)
-    return LoadedConfiguration(configuration, to_settings(configuration, tables), folder, tables)
+    settings = to_settings(configuration, tables)
+    refuse(find_misfits(configuration, settings, policies), document)
+    return LoadedConfiguration(configuration, settings, folder, tables, policies)
 
 
 def _read_tables(configuration: Configuration, folder: Path, files: FileReader) -> dict[str, IterationTable]:

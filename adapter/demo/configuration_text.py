@@ -86,6 +86,8 @@ def _to_model(model: DemoModel, gateway_url: str) -> dict[str, Any]:
         "idle_to_zero": _seconds(served.idle_to_zero_s),
         "variants": [_to_variant(variant) for variant in served.variants],
     }
+    if served.policy_options:
+        document["policy_options"] = dict(served.policy_options)
     if served.expected_workload is not None:
         document["expected_workload"] = _to_workload(served.expected_workload)
     if gateway_url:

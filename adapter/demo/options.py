@@ -41,6 +41,8 @@ class DemoOptions:
         Where the router listens; 0 takes a free one.
     policy
         Who proposes replicas.
+    policy_options
+        What it is told, as JSON; "" for what suits the demo.
     has_gateway
         Whether the autoscaler is told of the router's own counters.
     prices_file
@@ -59,6 +61,7 @@ class DemoOptions:
     page_port: int = 8080
     router_port: int = 0
     policy: str = "slo"
+    policy_options: str = ""
     has_gateway: bool = True
     prices_file: str = ""
 

@@ -33,6 +33,7 @@ class ScenarioName(StrEnum):
 
     TRACE = "trace"
     RAMP = "ramp"
+    HILL = "hill"
     STEP = "step"
     SPIKES = "spikes"
     ZERO = "zero"
@@ -85,6 +86,7 @@ class Scenario:
 SUMMARIES: Mapping[ScenarioName, str] = {
     ScenarioName.TRACE: "20 busy minutes of a real conversation trace, arrivals and token lengths as they were",
     ScenarioName.RAMP: "one to five replicas' worth of traffic in 10 minutes, and back",
+    ScenarioName.HILL: "one to four replicas' worth of traffic in 2 minutes, and back",
     ScenarioName.STEP: "three replicas' worth, doubled at once after 5 minutes, for 5 minutes",
     ScenarioName.SPIKES: "one replica's worth, tripled for half a start-up in every start-up",
     ScenarioName.ZERO: "5 minutes of traffic, 8 of silence",
@@ -131,6 +133,8 @@ def _choose_shape(name: ScenarioName, startup_s: float) -> tuple[float, Shape, f
     """Return period [s], replicas' worth at an offset within it, and the most of it."""
     if name is ScenarioName.RAMP:
         return 1260.0, lambda offset_s: 1.0 + 4.0 * max(0.0, min(offset_s, 1200.0 - offset_s)) / 600.0, 5.0
+    if name is ScenarioName.HILL:
+        return 300.0, lambda offset_s: 1.0 + 3.0 * max(0.0, min(offset_s - 30.0, 250.0 - offset_s)) / 110.0, 4.0
     if name is ScenarioName.STEP:
         return 600.0, lambda offset_s: 3.0 if offset_s < 300.0 else 6.0, 6.0
     if name is ScenarioName.SPIKES:

@@ -19,7 +19,7 @@ from optimizer.domain import (
     SolveStatus,
     VariantDecision,
 )
-from optimizer.policy import CapacityNeed, VariantView
+from optimizer.policy import CapacityNeed, FixedReplicas, VariantView
 from optimizer.queueing import CapacityEstimate
 from optimizer.stabilization import Step
 
@@ -95,6 +95,9 @@ def _explain_variant(settled: Settled, line: VariantView, step: Step) -> Variant
 def _explain_capacity(course: Course, line: VariantView, estimate: CapacityEstimate | None) -> Observation:
     if estimate is not None:
         return estimate.capacity_per_s
+    proposal = course.wish.proposal
+    if isinstance(proposal, FixedReplicas) and line.key in proposal.capacity_per_s:
+        return Observation(proposal.capacity_per_s[line.key])
     if course.wish.hold is not None and course.wish.remembered.decision is not None:
         for entry in course.wish.remembered.decision.variants:
             if entry.key == line.key:
@@ -175,7 +178,9 @@ def _explain_stillness(course: Course, variants: tuple[VariantDecision, ...]) ->
 def _tell_need(course: Course) -> str:
     wish = course.wish
     if not isinstance(wish.proposal, CapacityNeed):
-        return f"policy {wish.sight.model.policy} asks for {sum((wish.replicas or {}).values())} replicas"
+        note = None if wish.proposal is None else wish.proposal.note
+        told = f"policy {wish.sight.model.policy} asks for {sum((wish.replicas or {}).values())} replicas"
+        return told if note is None else f"{told}; {note.message}"
     now_per_s, calmed_per_s = wish.proposal.need.peak_per_s, wish.need.peak_per_s
     rate_per_s = wish.sight.view.demand.rate_per_s.value or 0.0
     text = f"demand {rate_per_s:.3g}/s, need {calmed_per_s:.3g}/s"

@@ -119,8 +119,10 @@ def compute_calm_window_s(sight: Sight, settings: Settings) -> float:
 
 
 def _find_obstacle(proposal: Proposal) -> Reason | None:
-    """Return why `proposal` cannot be planned for: something is needed and no variant has a capacity."""
-    if not isinstance(proposal, CapacityNeed) or proposal.need.peak_per_s <= 0.0:
+    """Return why `proposal` cannot be planned for: it holds, or needs something and no variant has a capacity."""
+    if isinstance(proposal, FixedReplicas):
+        return proposal.hold
+    if proposal.need.peak_per_s <= 0.0:
         return None
     if any(entry.capacity_per_s > 0.0 for entry in proposal.capacity_table.entries):
         return None

@@ -9,6 +9,7 @@ from optimizer.demand.lengths import LengthHistory, LengthMemory, estimate_workl
 from optimizer.demand.merging import merge_windows
 from optimizer.demand.routing_evidence import find_routing
 from optimizer.demand.shares import LoadShares, PodCount, PodLoad
+from optimizer.demand.signals import SeriesSample, SignalHistory, compute_signals, track_signals
 from optimizer.demand.tracking import DemandNow, DemandState, track_demand
 from optimizer.demand.traffic import TrafficHistory, track_traffic
 from optimizer.demand.window import choose_baseline, compute_window, empty_reading
@@ -28,6 +29,8 @@ __all__ = [
     "RateMean",
     "RateSample",
     "RobustForecaster",
+    "SeriesSample",
+    "SignalHistory",
     "TrafficHistory",
     "aggregate_windows",
     "choose_baseline",
@@ -35,6 +38,7 @@ __all__ = [
     "compute_length_sums",
     "compute_mean",
     "compute_quantile",
+    "compute_signals",
     "compute_window",
     "empty_reading",
     "estimate_lengths",
@@ -44,5 +48,6 @@ __all__ = [
     "merge_length_sums",
     "merge_windows",
     "track_demand",
+    "track_signals",
     "track_traffic",
 ]

@@ -6,10 +6,12 @@ others, the served ITL comes out 12-16 % wrong, with it 2 %.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from optimizer.domain import IterationLaw
 from optimizer.errors import InvalidInput
+from optimizer.performance.context_line import ContextLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,8 @@ class LinearIterationTime:
     def compute_prefill_work_s(self, prompt_tokens: float) -> float:
         """Return ``e*P`` [s]."""
         return self.law.per_prompt_token_s * prompt_tokens
+
+    def list_context_lines(self, decoding_requests: float) -> tuple[ContextLine, ...]:
+        """Return the times of decode iterations of `decoding_requests` by their context: one line."""
+        fixed_s = self.law.fixed_s + self.law.per_request_s * decoding_requests
+        return (ContextLine(math.inf, fixed_s, self.law.per_context_token_s),)

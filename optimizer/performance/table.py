@@ -16,6 +16,7 @@ Source: derived. Against 1080 measured mixed iterations of 18 set-ups: median +1
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from itertools import accumulate, pairwise
 
 from optimizer.domain import IterationTable
 from optimizer.errors import InvalidInput
+from optimizer.performance.context_line import ContextLine
 
 _FULL_CHUNK_TOKENS = 2048.0
 
@@ -73,6 +75,22 @@ class MeasuredIterationTime:
             return max(self._work_s[0] / first, self._per_token_s) * prompt_tokens
         alone_s = _interpolate(self._work_s, *_locate(self.table.prompts_tokens, prompt_tokens))
         return max(alone_s, self._per_token_s * prompt_tokens)
+
+    def list_context_lines(self, decoding_requests: float) -> tuple[ContextLine, ...]:
+        """Return the times of decode iterations of `decoding_requests` by their context, a line per cell."""
+        batches, contexts = self.table.batches, self.table.contexts_tokens
+        row, share = _locate(batches, min(decoding_requests, batches[-1]))
+        beyond = max(1.0, decoding_requests / batches[-1])
+        lower = self._decode_s[row + 1] if share else self._decode_s[row]
+        times_s = [(a + share * (b - a)) * beyond for a, b in zip(self._decode_s[row], lower, strict=True)]
+        if decoding_requests <= 0.0:
+            return (ContextLine(math.inf, times_s[0], 0.0),)
+        ends = [context * decoding_requests for context in contexts]
+        lines = [ContextLine(ends[0], times_s[0], 0.0)]
+        for (start, end), (start_s, end_s) in zip(pairwise(ends), pairwise(times_s), strict=True):
+            per_token_s = (end_s - start_s) / (end - start)
+            lines.append(ContextLine(end, start_s - per_token_s * start, per_token_s))
+        return (*lines, ContextLine(math.inf, 0.0, times_s[-1] / ends[-1]))
 
 
 def _locate(axis: Sequence[float], value: float) -> tuple[int, float]:

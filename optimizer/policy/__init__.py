@@ -1,6 +1,7 @@
 """Whole ways to decide, one per file, chosen per LLM by name. They propose; they neither publish nor remember."""
 
 from optimizer.policy.lead_time import compute_lead_time_s
+from optimizer.policy.options import InvalidOptions, OptionProblem, OptionReader
 from optimizer.policy.protocol import (
     CapacityNeed,
     FixedReplicas,
@@ -19,7 +20,10 @@ __all__ = [
     "BUILT_IN_POLICIES",
     "CapacityNeed",
     "FixedReplicas",
+    "InvalidOptions",
     "ModelView",
+    "OptionProblem",
+    "OptionReader",
     "OptionsChecker",
     "Policy",
     "PolicyState",

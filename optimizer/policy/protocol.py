@@ -90,9 +90,25 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class FixedReplicas:
-    """A proposal of counts: replicas wanted of each variant; a variant that is absent wants none."""
+    """A proposal of counts.
+
+    Attributes
+    ----------
+    by_variant
+        Replicas wanted of each variant; a variant that is absent wants none.
+    note
+        What a person should know about these counts, such as a need that they do not cover; for the explanation.
+    hold
+        Why nothing can be proposed, such as pods that do not tell: what was published is kept. `by_variant` then
+        repeats it.
+    capacity_per_s
+        What one replica was counted with, where the policy knows such a thing [1/s]; published with the decision.
+    """
 
     by_variant: Mapping[VariantKey, int]
+    note: Reason | None = None
+    hold: Reason | None = None
+    capacity_per_s: Mapping[VariantKey, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

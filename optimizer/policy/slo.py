@@ -31,6 +31,7 @@ from optimizer.domain import (
     VariantKey,
 )
 from optimizer.policy.lead_time import compute_lead_time_s
+from optimizer.policy.options import OptionReader
 from optimizer.policy.protocol import CapacityNeed, ModelView, PolicyState, VariantView
 from optimizer.queueing import CapacityEstimate, estimate_capacity
 
@@ -47,6 +48,10 @@ class SloPolicy:
     """Forecast, capacity, need; see the module. Its memory is the routing it last saw measured."""
 
     forecaster: Forecaster = field(default_factory=RobustForecaster)
+
+    def check_options(self, model: ServedModel) -> None:
+        """Refuse any option: promises, speeds and knobs stand where they belong to; see `OptionsChecker`."""
+        OptionReader(model.policy_options).finish()
 
     def propose(
         self, view: ModelView, state: PolicyState, now_s: float, settings: Settings

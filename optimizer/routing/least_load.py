@@ -20,7 +20,7 @@ class LeastLoad:
     def choose(self, loads: Sequence[float], rates_per_s: Sequence[float]) -> int:
         """Return the index of the smallest load, of equals the first after the last choice; see `RoutingRule`."""
         check_replicas(loads, rates_per_s)
-        count, turn = len(loads), self._turn
-        chosen = min(range(count), key=lambda index: (loads[index], (index - turn) % count))
+        least, turn = min(loads), self._turn % len(loads)
+        chosen = loads.index(least, turn) if least in loads[turn:] else loads.index(least)
         self._turn = chosen + 1
         return chosen

@@ -1,22 +1,33 @@
 """Seeded token-level engines and the loops around them, event by event. No I/O, no real time."""
 
-from optimizer.simulation.counts import EngineCounters, HistogramCounts, HistogramEdges, compute_length_edges_tokens
-from optimizer.simulation.engine import TokenEngine
-from optimizer.simulation.hpa import (
+from optimizer.policy.hpa_law import (
+    Behavior,
     HpaSpec,
     HpaState,
     HpaSync,
     MetricTarget,
+    PolicyType,
     ReplicaCounts,
+    ScalingRules,
+    SelectPolicy,
+    StepPolicy,
     SyncOutcome,
     TargetType,
     propose_replicas,
     step_hpa,
 )
-from optimizer.simulation.hpa_behavior import Behavior, PolicyType, ScalingRules, SelectPolicy, StepPolicy
+from optimizer.simulation.counts import (
+    EngineCounters,
+    HistogramCounts,
+    HistogramEdges,
+    StepCounts,
+    compute_length_edges_tokens,
+)
+from optimizer.simulation.engine import TokenEngine
 from optimizer.simulation.limits import EngineLimits
 from optimizer.simulation.request import EndedRequest, EngineEvent, EngineRequest, EventKind, RequestOutcome
 from optimizer.simulation.step_time import NoisyStepTime, StepTime, make_step_time
+from optimizer.simulation.steps import Steps
 
 __all__ = [
     "Behavior",
@@ -38,8 +49,10 @@ __all__ = [
     "RequestOutcome",
     "ScalingRules",
     "SelectPolicy",
+    "StepCounts",
     "StepPolicy",
     "StepTime",
+    "Steps",
     "SyncOutcome",
     "TargetType",
     "TokenEngine",

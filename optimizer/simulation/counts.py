@@ -9,6 +9,8 @@ from itertools import accumulate
 
 from optimizer.domain import HistogramReading
 from optimizer.simulation.request import EndedRequest
+from optimizer.simulation.steps import Steps
+from optimizer.simulation.ticks import TICKS_PER_S, to_ticks
 
 # Upper edges of vLLM 0.32 [s]; engines that bucket otherwise bring their own.
 TTFT_EDGES_S = (
@@ -77,6 +79,39 @@ class HistogramCounts:
         return HistogramReading(self.edges, tuple(map(float, cumulative)), float(count), self.total)
 
 
+class StepCounts(HistogramCounts):
+    """A histogram of times of iterations, exact: it does not matter in what portions they are counted.
+
+    Parameters
+    ----------
+    edges_s
+        As `edges` [s].
+    """
+
+    __slots__ = ("_edges_ticks", "_total_ticks")
+
+    def __init__(self, edges_s: Iterable[float]) -> None:
+        super().__init__(edges_s)
+        self._edges_ticks = [to_ticks(edge_s) for edge_s in self.edges]
+        self._total_ticks = 0
+
+    def observe_steps(self, steps: Steps, count: int, times: int = 1) -> None:
+        """Count the first `count` of `steps`, each `times` times."""
+        edges, first_ticks = self._edges_ticks, steps.first_ticks
+        bucket, seen = bisect_left(edges, first_ticks), 0
+        if count > 1 and steps.growth_ticks:
+            while bucket < len(edges) and (below := steps.count_up_to(edges[bucket])) < count:
+                self.counts[bucket] += (below - seen) * times
+                bucket, seen = bucket + 1, below
+        self.counts[bucket] += (count - seen) * times
+        self._total_ticks += steps.sum_ticks(count) * times
+        self.total = self._total_ticks / TICKS_PER_S
+
+    def observe_ticks(self, value_ticks: int) -> None:
+        """Count one time [ticks]."""
+        self.observe_steps(Steps(value_ticks, 0, 1), 1)
+
+
 @dataclass(frozen=True, slots=True)
 class HistogramEdges:
     """Upper edges of the histograms that engines bucket differently."""
@@ -135,7 +170,7 @@ class EngineCounters:
     preemptions: int = 0
     finished_by_reason: dict[str, int] = field(default_factory=lambda: {"stop": 0, "length": 0})
     ttft: HistogramCounts = field(init=False)
-    itl: HistogramCounts = field(init=False)
+    itl: StepCounts = field(init=False)
     ttlt: HistogramCounts = field(init=False)
     queue_time: HistogramCounts = field(init=False)
     prefill_time: HistogramCounts = field(init=False)
@@ -153,7 +188,8 @@ class EngineCounters:
     def __post_init__(self) -> None:
         """Make the histograms."""
         edges = self.edges
-        self.ttft, self.itl, self.mean_itl = (HistogramCounts(e) for e in (edges.ttft_s, edges.itl_s, edges.itl_s))
+        self.itl = StepCounts(edges.itl_s)
+        self.ttft, self.mean_itl = HistogramCounts(edges.ttft_s), HistogramCounts(edges.itl_s)
         self.ttlt, self.queue_time = HistogramCounts(edges.ttlt_s), HistogramCounts(edges.queue_s)
         self.prefill_time, self.decode_time, self.inference_time = (HistogramCounts(edges.ttlt_s) for _ in range(3))
         self.input_lengths, self.output_lengths, self.bounds, self.computed_lengths = (

@@ -1,18 +1,21 @@
-"""The decoding requests of a batch, moved on together: an iteration costs the same for one as for a thousand.
+"""The decoding requests of a batch, moved on together: k iterations cost the same for one request as for a thousand.
 
 Every decoding request gets one token an iteration, so all that differs between them is fixed when they enter:
 
     generated(T) = T - base               after T iterations
     context(T)   = input + T - base       summed over n requests: S + n*T with S = sum(input - base)
     finished at  T = base + output
-    a new KV block (of q tokens) is needed in iteration T when input + T - base = 1 modulo q
+    a new KV block (of q tokens) is needed in iteration T when input + T - base = 1 modulo q: n blocks in q iterations
 
 It moves no request by itself and counts blocks without owning them.
 """
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 from optimizer.simulation.sequence import Sequence
+from optimizer.simulation.steps import ENDLESS
 
 
 class DecodeBatch:
@@ -31,7 +34,7 @@ class DecodeBatch:
         n, requests decoding.
     """
 
-    __slots__ = ("_block_tokens", "_finishing", "_grown", "_offset", "_phases", "iteration", "size")
+    __slots__ = ("_block_tokens", "_ends", "_finishing", "_grown", "_offset", "_phases", "iteration", "size")
 
     def __init__(self, block_tokens: int) -> None:
         self.iteration = 0
@@ -40,6 +43,7 @@ class DecodeBatch:
         self._offset = 0  # S
         self._phases = [0] * block_tokens  # requests by the iteration, modulo q, in which they need a block
         self._finishing: dict[int, list[Sequence]] = {}  # by the T at which they are finished
+        self._ends: list[int] = []  # heap of those T, some of which may be void by now
         self._grown = -1  # the iteration for which the blocks were taken last
 
     @property
@@ -55,20 +59,61 @@ class DecodeBatch:
         self.size += 1
         self._offset += input_tokens - base
         self._phases[(base + 1 - input_tokens) % self._block_tokens] += 1
-        self._finishing.setdefault(base + output_tokens, []).append(sequence)
+        end = base + output_tokens
+        if (finishing := self._finishing.get(end)) is not None:
+            finishing.append(sequence)
+            return
+        self._finishing[end] = [sequence]
+        heappush(self._ends, end)
 
     def leave(self, sequence: Sequence) -> int:
         """Take a request out and return the KV blocks it holds."""
         assert sequence.base is not None
-        self._finishing[sequence.base + sequence.request.output_tokens].remove(sequence)
+        end = sequence.base + sequence.request.output_tokens
+        finishing = self._finishing[end]
+        finishing.remove(sequence)
+        if not finishing:
+            del self._finishing[end]
         return self._forget(sequence)
 
-    def count_growth(self) -> int:
-        """Return the KV blocks that the coming iteration needs anew."""
-        return self._phases[self.iteration % self._block_tokens]
+    def count_until_finish(self) -> int:
+        """Return the iterations after which the next request is finished."""
+        ends, finishing = self._ends, self._finishing
+        while ends and ends[0] not in finishing:
+            heappop(ends)
+        return ends[0] - self.iteration if ends else ENDLESS
+
+    def count_growth(self, first: int, count: int) -> int:
+        """Return the KV blocks that `count` iterations need anew, the first of them `first` after the coming one."""
+        cycles, rest = divmod(count, self._block_tokens)
+        blocks = cycles * self.size
+        if rest:
+            start = (self.iteration + first) % self._block_tokens
+            end = start + rest
+            blocks += sum(self._phases[start:end]) + sum(self._phases[: max(end - self._block_tokens, 0)])
+        return blocks
+
+    def count_fitting(self, count: int, free_blocks: int) -> int:
+        """Return how many of the `count` iterations behind the coming one can grow into `free_blocks`."""
+        block_tokens, phases = self._block_tokens, self._phases
+        if (count // block_tokens + 1) * self.size <= free_blocks:
+            return count
+        cycles = free_blocks // self.size
+        fitting, free_blocks = cycles * block_tokens, free_blocks % self.size
+        while fitting < count:
+            free_blocks -= phases[(self.iteration + 1 + fitting) % block_tokens]
+            if free_blocks < 0:
+                return fitting
+            fitting += 1
+        return count
 
     def grow(self) -> None:
-        """Note that those blocks were taken."""
+        """Note that the blocks of the coming iteration were taken."""
+        self._grown = self.iteration
+
+    def skip(self, count: int) -> None:
+        """End `count` iterations in which none finishes, and note the growth up to the one that is coming then."""
+        self.iteration += count
         self._grown = self.iteration
 
     def step(self) -> list[tuple[Sequence, int]]:

@@ -1,24 +1,22 @@
 """One replica at token level: continuous batching with chunked prefill, a paged KV cache and preemption.
 
-    every iteration:  each decoding request gets one token; what is left of the token budget computes prompts,
-                      those begun first, then waiting requests in order of arrival
-    its time:         t(n decoding requests, their K context tokens, P prompt tokens computed)
+    an iteration takes:  t(n decoding requests, their K context tokens, P prompt tokens computed)
+    while the batch stays as it is, k iterations are one step: they end, and are counted, as k single ones would be
 
 It is driven by the times it is handed: it reads no clock, and its results do not depend on how often it is driven.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from optimizer.errors import InvalidInput
+from optimizer.simulation.batch import Batch
 from optimizer.simulation.counts import EngineCounters, HistogramEdges
-from optimizer.simulation.decode_batch import DecodeBatch
-from optimizer.simulation.kv_blocks import KvBlocks
 from optimizer.simulation.limits import EngineLimits
 from optimizer.simulation.request import EndedRequest, EngineEvent, EngineRequest, EventKind, RequestOutcome
 from optimizer.simulation.sequence import Sequence
 from optimizer.simulation.step_time import StepTime
+from optimizer.simulation.steps import Steps
+from optimizer.simulation.ticks import TICKS_PER_NS, to_end_ns, to_ns, to_reaching_s, to_s
 
 
 class TokenEngine:
@@ -34,15 +32,17 @@ class TokenEngine:
         When it starts [s].
     edges
         Buckets of its histograms; None means those of vLLM.
+    tells_tokens
+        Whether `advance` tells of tokens and preemptions too, or only of requests that finish.
 
     Attributes
     ----------
     limits
         As given.
     counters
-        What it counted since `start_s`.
-    time_s
-        How far it was driven [s].
+        What it counted since `start_s`, as of the time it was driven to last.
+    time_ns
+        How far it was driven [ns].
 
     Notes
     -----
@@ -50,60 +50,79 @@ class TokenEngine:
     request that arrives at the very end of an iteration misses the next one. A client that leaves frees its place at
     once; the running iteration still ends when it would have.
 
+    Seconds are rounded to nanoseconds where they come in. Iterations are timed finer (`ticks`); an event bears the
+    first whole nanosecond at or after it.
+
     Source: the scheduler of vLLM 0.32: first come first served, last admitted preempted first and computed anew.
     """
 
     def __init__(
-        self, step_time: StepTime, limits: EngineLimits, start_s: float = 0.0, edges: HistogramEdges | None = None
+        self,
+        step_time: StepTime,
+        limits: EngineLimits,
+        start_s: float = 0.0,
+        edges: HistogramEdges | None = None,
+        *,
+        tells_tokens: bool = True,
     ) -> None:
         self.limits = limits
         self.counters = EngineCounters(edges or HistogramEdges())
-        self.time_s = start_s
+        self.time_ns = to_ns(start_s)
         self._step_time = step_time
-        self._kv = KvBlocks(limits.kv_capacity_tokens, limits.block_tokens)
-        self._decode = DecodeBatch(limits.block_tokens)
-        self._waiting: OrderedDict[str, Sequence] = OrderedDict()
-        self._running: OrderedDict[str, Sequence] = OrderedDict()  # in order of admission
-        self._prefilling: list[Sequence] = []  # those of the batch that do not decode yet
-        self._chunks: list[tuple[Sequence, int]] = []  # prompt tokens the running iteration computes
-        self._begin_s = start_s
-        self._end_s: float | None = None
+        self._tells_tokens = tells_tokens
+        self._batch = Batch(limits)
+        self._begin_ticks = self.time_ns * TICKS_PER_NS  # of the running iteration
+        self._steps = Steps(0, 0, 0)  # the running iteration and those behind it, while the batch stays
+        self._leap = 0  # how many of them end before the batch may change; 0 while idle
         self._events: list[EngineEvent] = []
 
     @property
+    def time_s(self) -> float:
+        """How far it was driven [s]."""
+        return to_s(self.time_ns)
+
+    @property
     def next_event_s(self) -> float | None:
-        """When the running iteration ends [s], None while idle."""
-        return self._end_s
+        """When the running iteration ends, and with it the next tokens come [s]; None while idle."""
+        return to_reaching_s(self._end_ns(1)) if self._leap else None
+
+    @property
+    def next_change_ns(self) -> int | None:
+        """When the batch may change next unless a request arrives or leaves [ns]; None while idle.
+
+        Nothing starts, finishes or is preempted before; only tokens come.
+        """
+        return self._end_ns(self._leap) if self._leap else None
 
     @property
     def running_requests(self) -> int:
         """Requests in the batch, prefilling or decoding."""
-        return len(self._running)
+        return len(self._batch.running)
 
     @property
     def waiting_requests(self) -> int:
         """Requests queued, preempted ones included."""
-        return len(self._waiting)
+        return len(self._batch.waiting)
 
     @property
     def kv_used_ratio(self) -> float:
         """Share of the KV blocks in use [0-1]."""
-        return self._kv.used_ratio
+        return self._batch.kv.used_ratio
 
     @property
     def kv_used_tokens(self) -> int:
         """Size of the KV blocks in use [tokens]."""
-        return (self._kv.total - self._kv.free) * self._kv.block_tokens
+        return self._batch.kv.used_tokens
 
     @property
     def max_request_tokens(self) -> int:
         """Longest prompt plus output that fits [tokens]."""
-        return self._kv.total * self._kv.block_tokens
+        return self._batch.kv.total_tokens
 
     @property
     def context_tokens(self) -> int:
         """Context of the decoding requests together [tokens]."""
-        return self._decode.context_tokens
+        return self._batch.decode.context_tokens
 
     def submit(self, request: EngineRequest) -> bool:
         """Take `request` in and return True, or count a rejection and return False when the queue is full.
@@ -114,203 +133,185 @@ class TokenEngine:
             When it arrives in the past, bears the name of one that is in the engine, has no tokens, or could never fit.
         """
         self._check_request(request)
-        self._drive(request.arrival_s)
-        limit = self.limits.max_queued_requests
-        if limit is not None and len(self._running) + len(self._waiting) >= limit:
+        arrival_ns = to_ns(request.arrival_s)
+        self._drive(arrival_ns)
+        batch, limit = self._batch, self.limits.max_queued_requests
+        if limit is not None and len(batch.running) + len(batch.waiting) >= limit:
             self.counters.rejected += 1
             return False
         self.counters.accepted += 1
-        self._waiting[request.request_id] = Sequence(request)
-        if self._end_s is None:
-            self._begin_iteration(request.arrival_s)
+        sequence = batch.waiting[request.request_id] = Sequence(request)
+        if not self._leap:
+            self._begin_iteration(arrival_ns * TICKS_PER_NS)
+        elif self._leap > 1 and len(batch.waiting) == 1 and batch.has_room(sequence):
+            self._leap = 1  # those that waited before had no room, and will not have any while the batch stays
         return True
 
     def cancel(self, request_id: str, now_s: float) -> EndedRequest | None:
         """Drop a request whose client left at `now_s` [s]; return its record, None when it is not there."""
-        self._drive(now_s)
-        sequence = self._waiting.pop(request_id, None)
+        now_ns = to_ns(now_s)
+        self._drive(now_ns)
+        sequence = self._batch.drop(request_id)
         if sequence is None:
-            sequence = self._running.pop(request_id, None)
-            if sequence is None:
-                return None
-            self._release(sequence)
+            return None
+        self._leap = min(self._leap, 1)
         self.counters.left += 1
-        return sequence.to_ended(RequestOutcome.LEFT, now_s)
+        return sequence.to_ended(RequestOutcome.LEFT, now_ns)
 
     def advance(self, now_s: float) -> list[EngineEvent]:
-        """Drive to `now_s` [s] and return what happened since the last call.
+        """Drive to `now_s` [s] and return what happened since the last call; see `advance_ns`."""
+        return self.advance_ns(to_ns(now_s))
+
+    def advance_ns(self, now_ns: int) -> list[EngineEvent]:
+        """Drive to `now_ns` [ns] and return what happened since the last call.
 
         First tokens, preemptions and ends come in the order of time, then one ``tokens`` event for every other request
-        that got tokens, with the time of its last one.
+        that got tokens, with the time of its last one. Only ends, if the engine does not tell tokens.
 
         Raises
         ------
         InvalidInput
-            When `now_s` lies in the past.
+            When `now_ns` lies in the past.
         """
-        self._drive(now_s)
+        self._drive(now_ns)
         events, self._events = self._events, []
-        count_undelivered = self._decode.count_undelivered
-        for request_id, sequence in self._running.items():
-            if tokens := count_undelivered(sequence):
-                sequence.delivered_tokens += tokens
-                events.append(EngineEvent(EventKind.TOKENS, request_id, self._begin_s, tokens))
+        if self._tells_tokens:
+            self._tell_tokens(events)
         return events
 
-    def _drive(self, now_s: float) -> None:
-        if now_s < self.time_s:
-            raise InvalidInput("time", f">= {self.time_s} [s], as it does not run backwards", now_s)
-        while self._end_s is not None and self._end_s <= now_s:
-            end_s = self._end_s
-            self._end_iteration(end_s)
-            self._begin_iteration(end_s)
-        self.time_s = now_s
+    def _tell_tokens(self, events: list[EngineEvent]) -> None:
+        count_undelivered = self._batch.decode.count_undelivered
+        last_s = to_s(to_end_ns(self._begin_ticks))
+        for request_id, sequence in self._batch.running.items():
+            if tokens := count_undelivered(sequence):
+                sequence.delivered_tokens += tokens
+                events.append(EngineEvent(EventKind.TOKENS, request_id, last_s, tokens))
 
-    def _begin_iteration(self, time_s: float) -> None:
-        """Fix the batch of the iteration that begins at `time_s`, or become idle."""
-        preemptions = self.counters.preemptions
-        self._make_room_for_decoding(time_s)
-        self._chunks = []
-        budget = self.limits.max_batched_tokens - self._decode.size
-        for sequence in tuple(self._prefilling):
-            budget -= self._continue_prefill(sequence, budget, time_s)
-        if preemptions == self.counters.preemptions:
-            self._admit(budget, time_s)
-        self._begin_s = time_s
-        if not self._decode.size and not self._chunks:
-            self._end_s = None
+    def _end_ns(self, iterations: int) -> int:
+        """Return when that many iterations from the running one on are over [ns]."""
+        return to_end_ns(self._begin_ticks + self._steps.sum_ticks(iterations))
+
+    def _drive(self, now_ns: int) -> None:
+        if now_ns < self.time_ns:
+            raise InvalidInput("time", f">= {self.time_s} [s], as it does not run backwards", to_s(now_ns))
+        now_ticks = now_ns * TICKS_PER_NS
+        while self._leap:
+            end_ticks = self._begin_ticks + self._steps.sum_ticks(self._leap)
+            if end_ticks > now_ticks:
+                if ended := self._steps.count_ended(now_ticks - self._begin_ticks):
+                    self._skip(ended)
+                break
+            if self._leap > 1:
+                self._skip(self._leap - 1)
+            self._end_iteration(end_ticks)
+            self._begin_iteration(end_ticks)
+        self.time_ns = now_ns
+
+    def _begin_iteration(self, time_ticks: int) -> None:
+        """Fix what the iteration that begins at `time_ticks` does and for how many more it stays so, or become idle."""
+        batch, self._begin_ticks = self._batch, time_ticks
+        if not batch.running and not batch.waiting:
+            self._leap = 0
             return
-        prompt_tokens = sum(tokens for _, tokens in self._chunks)
-        decode = self._decode
-        self._end_s = time_s + self._step_time.compute_iteration_s(decode.size, decode.context_tokens, prompt_tokens)
+        batch.fix()
+        if batch.admitted or batch.preempted:
+            self._note_moves(time_ticks)
+        decode, prompt_tokens = batch.decode, 0
+        for _, tokens in batch.chunks:
+            prompt_tokens += tokens
+        iteration = self.counters.iterations
+        self._steps = self._step_time.plan_steps(decode.size, decode.context_tokens, prompt_tokens, iteration)
+        self._leap = batch.count_staying(self._steps.limit)
 
-    def _make_room_for_decoding(self, time_s: float) -> None:
-        """Take the blocks that the next token of every decoding request needs, from the last admitted if need be."""
-        while (growth := self._decode.count_growth()) > self._kv.free:
-            self._preempt_last(time_s)
-        self._kv.take(growth)
-        self._decode.grow()
+    def _note_moves(self, time_ticks: int) -> None:
+        """Count and report who came into the batch at `time_ticks`, and who gave way."""
+        counters = self.counters
+        for sequence in self._batch.preempted:
+            counters.preemptions += 1
+            if sequence.generated_tokens and sequence.last_token_ticks is None:
+                sequence.last_token_ticks = time_ticks
+            self._report(EventKind.PREEMPTED, sequence, to_end_ns(time_ticks))
+        for sequence in self._batch.admitted:
+            if sequence.scheduled_ns is None:
+                sequence.scheduled_ns = to_end_ns(time_ticks)
+                counters.queried_tokens += sequence.request.input_tokens
+                counters.hit_tokens += sequence.cached_tokens
+            counters.prefill_hit_tokens += sequence.cached_tokens
 
-    def _continue_prefill(self, sequence: Sequence, budget: int, time_s: float) -> int:
-        """Give `sequence` its next chunk within `budget`, and return its size [tokens]."""
-        if sequence.request.request_id not in self._running or budget == 0:
-            return 0
-        while (tokens := self._fit_chunk(sequence, budget)) == 0:
-            if self._preempt_last(time_s) is sequence:
-                return 0
-        self._start_chunk(sequence, tokens)
-        return tokens
+    def _skip(self, count: int) -> None:
+        """End `count` iterations after each of which the batch goes on as it is."""
+        self._count_decoding(count)
+        self._batch.skip(count)
+        self._begin_ticks += self._steps.sum_ticks(count)
+        self._steps = self._steps.skip(count)
+        self._leap -= count
 
-    def _admit(self, budget: int, time_s: float) -> None:
-        """Move waiting requests into the batch while places, budget and blocks last."""
-        while budget and self._waiting and len(self._running) < self.limits.max_running_requests:
-            request_id, sequence = next(iter(self._waiting.items()))
-            tokens = self._fit_chunk(sequence, budget)
-            if tokens == 0:
-                return
-            del self._waiting[request_id]
-            self._running[request_id] = sequence
-            self._prefilling.append(sequence)
-            if sequence.scheduled_s is None:
-                sequence.scheduled_s = time_s
-                self.counters.queried_tokens += sequence.request.input_tokens
-                self.counters.hit_tokens += sequence.cached_tokens
-            self.counters.prefill_hit_tokens += sequence.cached_tokens
-            self._start_chunk(sequence, tokens)
-            budget -= tokens
-
-    def _fit_chunk(self, sequence: Sequence, budget: int) -> int:
-        """Return the prompt tokens `sequence` computes next within `budget`; 0 when there are no blocks for them."""
-        tokens = min(sequence.target_tokens - sequence.computed_tokens, budget)
-        blocks = self._kv.count_blocks(sequence.computed_tokens + tokens)
-        return tokens if blocks - sequence.blocks <= self._kv.free else 0
-
-    def _start_chunk(self, sequence: Sequence, tokens: int) -> None:
-        blocks = self._kv.count_blocks(sequence.computed_tokens + tokens)
-        self._kv.take(blocks - sequence.blocks)
-        sequence.blocks = blocks
-        self._chunks.append((sequence, tokens))
-
-    def _preempt_last(self, time_s: float) -> Sequence:
-        """Send the request admitted last back to the head of the queue, to be computed anew, and return it."""
-        request_id, sequence = self._running.popitem()
-        if sequence.base is not None:
-            sequence.last_token_s = time_s
-        self._release(sequence)
-        sequence.restart()
-        self.counters.preemptions += 1
-        self._waiting[request_id] = sequence
-        self._waiting.move_to_end(request_id, last=False)
-        self._report(EventKind.PREEMPTED, sequence, time_s)
-        return sequence
-
-    def _release(self, sequence: Sequence) -> None:
-        """Take `sequence`, no longer in the batch, out of its other books and free its blocks."""
-        if sequence.base is not None:
-            self._kv.give_back(self._decode.leave(sequence))
-            return
-        self._prefilling.remove(sequence)
-        self._chunks = [chunk for chunk in self._chunks if chunk[0] is not sequence]
-        self._kv.give_back(sequence.blocks)
-        sequence.blocks = 0
-
-    def _end_iteration(self, end_s: float) -> None:
-        """Hand out the tokens of the iteration that ends at `end_s`."""
-        counters, decoded = self.counters, self._decode.size
-        counters.iterations += 1
-        counters.prefill_iterations += bool(self._chunks)
-        counters.generated_tokens += decoded
-        counters.decoded_tokens += decoded
+    def _count_decoding(self, iterations: int) -> None:
+        """Count the decode tokens of `iterations` from the running one on."""
+        counters, decoded = self.counters, self._batch.decode.size
+        counters.iterations += iterations
         if decoded:
-            counters.itl.observe(end_s - self._begin_s, decoded)
-        for sequence, blocks in self._decode.step():
+            counters.generated_tokens += decoded * iterations
+            counters.decoded_tokens += decoded * iterations
+            counters.itl.observe_steps(self._steps, iterations, decoded)
+            if not self._batch.chunks:
+                counters.iteration_tokens.observe(decoded, iterations)
+
+    def _end_iteration(self, end_ticks: int) -> None:
+        """Hand out the tokens of the iteration that ends at `end_ticks`."""
+        self._count_decoding(1)
+        batch, end_ns = self._batch, to_end_ns(end_ticks)
+        output_tokens = batch.decode.size
+        for sequence, blocks in batch.decode.step():
             sequence.blocks = blocks
-            self._finish(sequence, end_s)
-        output_tokens = decoded
-        for sequence, tokens in self._chunks:
+            self._finish(sequence, end_ns)
+        if not batch.chunks:
+            return
+        counters = self.counters
+        counters.prefill_iterations += 1
+        for sequence, tokens in batch.chunks:
             counters.prefilled_tokens += tokens
             sequence.computed_tokens += tokens
-            if sequence.computed_tokens == sequence.target_tokens:
-                output_tokens += self._complete_prefill(sequence, end_s)
+            if not sequence.uncomputed_tokens:
+                output_tokens += self._complete_prefill(sequence, end_ticks, end_ns)
         if output_tokens:
             counters.iteration_tokens.observe(output_tokens)
 
-    def _complete_prefill(self, sequence: Sequence, end_s: float) -> int:
+    def _complete_prefill(self, sequence: Sequence, end_ticks: int, end_ns: int) -> int:
         """Hand out the token that a prefill yields; return the tokens the iteration reports for it."""
         counters, request = self.counters, sequence.request
-        self._prefilling.remove(sequence)
         sequence.generated_tokens += 1
         counters.generated_tokens += 1
         reported_tokens = 1
-        if sequence.first_token_s is None:
-            sequence.first_token_s = end_s
-            counters.count_first_token(end_s - request.arrival_s, request.input_tokens, sequence.cached_tokens)
+        if sequence.last_token_ticks is not None:
+            counters.itl.observe_ticks(end_ticks - sequence.last_token_ticks)
+            sequence.last_token_ticks = None
+        else:
+            sequence.first_token_ns = end_ns
+            counters.count_first_token(to_s(end_ns) - request.arrival_s, request.input_tokens, sequence.cached_tokens)
             reported_tokens += request.input_tokens - sequence.cached_tokens
-            self._report(EventKind.FIRST_TOKEN, sequence, end_s)
-        else:
-            assert sequence.last_token_s is not None
-            counters.itl.observe(end_s - sequence.last_token_s)
+            self._report(EventKind.FIRST_TOKEN, sequence, end_ns)
+        self._batch.end_prefill(sequence)
         if sequence.generated_tokens == request.output_tokens:
-            self._finish(sequence, end_s)
-        else:
-            self._decode.enter(sequence)
+            self._finish(sequence, end_ns)
         return reported_tokens
 
-    def _finish(self, sequence: Sequence, end_s: float) -> None:
-        del self._running[sequence.request.request_id]
-        self._kv.give_back(sequence.blocks)
-        ended = sequence.to_ended(RequestOutcome.FINISHED, end_s)
+    def _finish(self, sequence: Sequence, end_ns: int) -> None:
+        self._batch.finish(sequence)
+        ended = sequence.to_ended(RequestOutcome.FINISHED, end_ns)
         self.counters.count_finished(ended, sequence.cached_tokens)
-        self._report(EventKind.FINISHED, sequence, end_s, ended)
+        self._report(EventKind.FINISHED, sequence, end_ns, ended)
 
-    def _report(self, kind: EventKind, sequence: Sequence, time_s: float, ended: EndedRequest | None = None) -> None:
+    def _report(self, kind: EventKind, sequence: Sequence, time_ns: int, ended: EndedRequest | None = None) -> None:
         """Note an event of a request that does not decode."""
+        if ended is None and not self._tells_tokens:
+            return
         tokens = sequence.generated_tokens - sequence.delivered_tokens
         sequence.delivered_tokens = sequence.generated_tokens
-        self._events.append(EngineEvent(kind, sequence.request.request_id, time_s, tokens, ended))
+        self._events.append(EngineEvent(kind, sequence.request.request_id, to_s(time_ns), tokens, ended))
 
     def _check_request(self, request: EngineRequest) -> None:
-        if request.request_id in self._running or request.request_id in self._waiting:
+        if request.request_id in self._batch.running or request.request_id in self._batch.waiting:
             raise InvalidInput("request_id", "unique among the requests in the engine", request.request_id)
         if request.input_tokens < 1:
             raise InvalidInput("input_tokens", ">= 1 [tokens]", request.input_tokens)

@@ -38,6 +38,16 @@ class KvBlocks:
         """Share of the blocks in use [0-1]."""
         return (self.total - self.free) / self.total
 
+    @property
+    def used_tokens(self) -> int:
+        """Size of the blocks in use [tokens]."""
+        return (self.total - self.free) * self.block_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        """Size of all blocks [tokens]."""
+        return self.total * self.block_tokens
+
     def count_blocks(self, tokens: int) -> int:
         """Return the blocks that `tokens` need."""
         return -(-tokens // self.block_tokens)

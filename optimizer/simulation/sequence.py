@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optimizer.simulation.request import EndedRequest, EngineRequest, RequestOutcome
+from optimizer.simulation.ticks import to_s
 
 
 class Sequence:
@@ -26,8 +27,10 @@ class Sequence:
         Tokens reported in events so far.
     preemptions
         How often it was sent back.
-    scheduled_s, first_token_s, last_token_s
-        First entry into the batch, first token, and the last one before a preemption [s]; None while there is none.
+    scheduled_ns, first_token_ns
+        First entry into the batch, first token [ns]; None while there is none.
+    last_token_ticks
+        When the last token before a preemption came [ticks]; None while it decodes, or before its first token.
     """
 
     __slots__ = (
@@ -36,12 +39,12 @@ class Sequence:
         "cached_tokens",
         "computed_tokens",
         "delivered_tokens",
-        "first_token_s",
+        "first_token_ns",
         "generated_tokens",
-        "last_token_s",
+        "last_token_ticks",
         "preemptions",
         "request",
-        "scheduled_s",
+        "scheduled_ns",
         "target_tokens",
     )
 
@@ -55,9 +58,14 @@ class Sequence:
         self.generated_tokens = 0
         self.delivered_tokens = 0
         self.preemptions = 0
-        self.scheduled_s: float | None = None
-        self.first_token_s: float | None = None
-        self.last_token_s: float | None = None
+        self.scheduled_ns: int | None = None
+        self.first_token_ns: int | None = None
+        self.last_token_ticks: int | None = None
+
+    @property
+    def uncomputed_tokens(self) -> int:
+        """Tokens left to compute before it decodes [tokens]."""
+        return self.target_tokens - self.computed_tokens
 
     def restart(self) -> None:
         """Forget what was computed, as its KV blocks are gone; the prefix cache still holds its part."""
@@ -65,14 +73,14 @@ class Sequence:
         self.computed_tokens = self.cached_tokens
         self.preemptions += 1
 
-    def to_ended(self, outcome: RequestOutcome, end_s: float) -> EndedRequest:
-        """Return the record of its end at `end_s` [s]."""
+    def to_ended(self, outcome: RequestOutcome, end_ns: int) -> EndedRequest:
+        """Return the record of its end at `end_ns` [ns]."""
         return EndedRequest(
             self.request,
             outcome,
-            end_s,
+            to_s(end_ns),
             self.generated_tokens,
-            self.scheduled_s,
-            self.first_token_s,
+            None if self.scheduled_ns is None else to_s(self.scheduled_ns),
+            None if self.first_token_ns is None else to_s(self.first_token_ns),
             self.preemptions,
         )

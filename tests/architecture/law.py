@@ -72,8 +72,8 @@ SEEDED: dict[str, frozenset[str]] = {
 
 # What pure code may use of the standard library; everything else there does, or could do, something to the world.
 PURE_STDLIB = frozenset(
-    "__future__ abc array base64 bisect cmath collections copy dataclasses decimal enum fractions functools hashlib "
-    "heapq itertools json math numbers operator re statistics string struct textwrap types typing".split()
+    "__future__ abc array base64 bisect cmath collections copy dataclasses decimal difflib enum fractions functools "
+    "hashlib heapq itertools json math numbers operator re statistics string struct textwrap types typing".split()
 )
 
 # Builtins that reach out of pure code.
@@ -206,7 +206,15 @@ ROOMS: tuple[Room, ...] = (
 
 # --- Manners ----------------------------------------------------------------------------------------------------------
 # The faces of the optimizer that the adapter may look at; what lies behind them is the optimizer's own business.
-DOORS = frozenset({"optimizer", "optimizer.domain", "optimizer.simulation"})
+DOORS = frozenset(
+    {
+        "optimizer",
+        "optimizer.domain",
+        "optimizer.simulation",
+        "optimizer.simulation.cluster",
+        "optimizer.simulation.deciders",
+    }
+)
 
 # The one place where an unforeseen failure is caught, and how many handlers may stand in it.
 OUTERMOST_LOOP = "adapter.controller"

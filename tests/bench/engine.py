@@ -1,6 +1,7 @@
 """How many tokens the simulated engine carries: alone, and through its HTTP server, one token an event, in one process.
 
-The server runs in a process of its own; the client only counts frames, so that it is not what is measured.
+Alone it leaps from one change of its batch to the next, so it is compared with itself made to iterate. The server runs
+in a process of its own; the client only counts frames, so that it is not what is measured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from adapter.clock import ScaledClock
 from adapter.demo.engine_server import EngineServer, EngineSettings
 from optimizer.domain import IterationLaw
 from optimizer.simulation import EngineLimits, EngineRequest, TokenEngine, make_step_time
+from tests.builders.single_steps import SingleSteps
 
+LEAPT_REQUESTS = 4000
 STREAMS = 64
 WALL_S = 4.0
 LAW = IterationLaw(fixed_s=0.01, per_request_s=2e-4, per_context_token_s=3e-7, per_prompt_token_s=5e-5)
@@ -25,7 +28,37 @@ FAST = IterationLaw(fixed_s=5e-4, per_request_s=0.0, per_context_token_s=0.0, pe
 
 
 def measure() -> dict[str, float]:
-    return {**_measure_engine(is_streaming=True), **_measure_engine(is_streaming=False), **_measure_server()}
+    return {
+        **_measure_engine(is_streaming=True),
+        **_measure_engine(is_streaming=False),
+        **_measure_leaps(),
+        **_measure_server(),
+    }
+
+
+def _measure_leaps() -> dict[str, float]:
+    """Return what leaping takes of an engine whose batch holds a few requests, over iterating [CPU s]."""
+    generator = np.random.default_rng(2)
+    arrivals = np.cumsum(generator.exponential(4.0, LEAPT_REQUESTS))
+    lengths = generator.integers(1, (2000, 420), (LEAPT_REQUESTS, 2))
+    requests = [
+        EngineRequest(str(number), arrival_s, i, o)
+        for number, (arrival_s, (i, o)) in enumerate(zip(arrivals.tolist(), lengths.tolist(), strict=True))
+    ]
+    taken_s: list[float] = []
+    for step_time in (make_step_time(LAW), SingleSteps(make_step_time(LAW))):
+        engine = TokenEngine(step_time, EngineLimits(kv_capacity_tokens=400_000), tells_tokens=False)
+        begin_s = time.process_time()
+        for request in requests:
+            engine.submit(request)
+        engine.advance(requests[-1].arrival_s + 100.0)
+        taken_s.append(time.process_time() - begin_s)
+        assert engine.counters.finished == LEAPT_REQUESTS
+    leaping_s, iterating_s = taken_s
+    return {
+        "engine alone, leaping [CPU us a request]": leaping_s / LEAPT_REQUESTS * 1e6,
+        "engine alone, iterating over leaping [CPU ratio]": iterating_s / leaping_s,
+    }
 
 
 def _measure_engine(is_streaming: bool) -> dict[str, float]:

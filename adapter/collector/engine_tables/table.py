@@ -16,7 +16,8 @@ Sample = tuple[Labels, float]
 """Labels and value of one series."""
 
 
-def _accept_all(labels: Labels) -> bool:  # noqa: ARG001
+def accept_all(labels: Labels) -> bool:  # noqa: ARG001
+    """Let every series pass."""
     return True
 
 
@@ -42,7 +43,7 @@ class Series:
     """
 
     name: str
-    accepts: Callable[[Labels], bool] = _accept_all
+    accepts: Callable[[Labels], bool] = accept_all
 
 
 class Fold(StrEnum):
@@ -74,7 +75,7 @@ class GaugeRule:
 
     parts: tuple[tuple[str, ...], ...]
     fold: Fold = Fold.SUM
-    accepts: Callable[[Labels], bool] = _accept_all
+    accepts: Callable[[Labels], bool] = accept_all
     to_value: Callable[[Labels, float], float | None] = _take_value
     highest: float = float("inf")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from adapter.clock import Clock
 from adapter.cluster import Trouble
@@ -202,7 +203,8 @@ class ClusterWork:
             is_leader=self._is_leader,
             clock=self._clock,
         )
-        return Controller(parts, decide, publisher, states=states, clock=self._clock, telemetry=self._telemetry)
+        deciding = partial(decide, policies=self._started.policies)
+        return Controller(parts, deciding, publisher, states=states, clock=self._clock, telemetry=self._telemetry)
 
     def _is_leader(self) -> bool:
         return self._elector is None or self._elector.is_leader

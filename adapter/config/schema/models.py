@@ -16,7 +16,6 @@ from adapter.config.schema.names import KUBERNETES_NAME
 from adapter.config.schema.overrides import OverrideConfig
 from adapter.config.schema.variants import VariantConfig
 from adapter.config.section import Section
-from optimizer import BUILT_IN_POLICIES
 from optimizer.domain import Routing
 
 
@@ -105,11 +104,11 @@ class ModelConfig:
     policy: str = option(
         Text("name of a policy"),
         default="slo",
-        meaning="Who proposes its replicas.",
+        meaning="Who proposes its replicas: one of those in docs/policies.md, or one of your own.",
         why="Ours: cheapest within the SLO.",
     )
     policy_options: Mapping[str, object] = option(
-        MapOf(Plain()), default={}, meaning="Options of that policy, as it documents them."
+        MapOf(Plain()), default={}, meaning="Options of that policy, as docs/policies.md tells them."
     )
     min_replicas: int = option(
         count(),
@@ -149,12 +148,6 @@ class ModelConfig:
         default=(),
         meaning="Ways to serve it; at least one unless `discovery.kind` is `kubernetes`, where labels may tell them.",
     )
-
-    @rule("policy")
-    def check_policy(self) -> Iterator[Problem]:
-        """Yield a problem when nobody knows the policy."""
-        if self.policy not in BUILT_IN_POLICIES:
-            yield Problem("policy", f"names {self.policy}, which is not known{suggest(self.policy, BUILT_IN_POLICIES)}")
 
     @rule("min_replicas", "gateway", "variants[*].min_replicas")
     def check_wake_up(self) -> Iterator[Problem]:

@@ -26,7 +26,8 @@ def test_nothing_said_plays_the_trace_on_every_model_until_it_is_stopped() -> No
 def test_every_option_arrives() -> None:
     words = (
         "--scenario step --model llama-8b --seed 7 --for 10m --speed 4 --startup 30s --hpa-sync 5s "
-        "--scrape-interval 10s --calm-window 90s --port 9090 --router-port 9091 --policy slo --no-gateway"
+        "--scrape-interval 10s --calm-window 90s --port 9090 --router-port 9091 --policy target "
+        "--policy-options {} --no-gateway"
     )
     assert to_options(parse(*words.split())) == DemoOptions(
         scenario=ScenarioName.STEP,
@@ -40,7 +41,8 @@ def test_every_option_arrives() -> None:
         calm_window_s=90.0,
         page_port=9090,
         router_port=9091,
-        policy="slo",
+        policy="target",
+        policy_options="{}",
         has_gateway=False,
     )
 
@@ -56,7 +58,10 @@ def test_every_option_arrives() -> None:
         ("--port 65536", "a port"),
         ("--port -1", "a port"),
         ("--json /no/such/folder/summary.json", "a folder that exists"),
-        ("--policy doom", "choose from"),
+        ("--policy doom", "must be a policy that is known, got doom; known are "),
+        ("--policy tagret", "did you mean target?"),
+        ("--policy-options 7", "must be a JSON object"),
+        ("--policy-options {", "must be a JSON object"),
         ("--model gpt", "invalid choice"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from adapter.config.load import LoadedConfiguration, load_configuration
 from adapter.config.schema import ReplicaUnit
 from adapter.pages.replica_page import ReplicaUnit as PageUnit
 from adapter.router.page import RouterMetrics
-from optimizer.domain import ModelKey, VariantKey, WorkloadRef
+from optimizer import PolicyState, Proposal
+from optimizer.domain import ModelKey, SignalSpec, VariantKey, WorkloadRef
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 MODEL = ModelKey("chat", "llama-70b")
@@ -80,3 +83,19 @@ def test_files_are_looked_for_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     scrape = to_collector_options(load_configuration(tmp_path / "config.yaml")).scrape
     assert (scrape.bearer_token_file, scrape.ca_file) == (str(tmp_path / "token"), "/etc/ca.pem")
+
+
+def test_what_policies_want_to_know_of_pods_is_asked_for(loaded: LoadedConfiguration) -> None:
+    class Reader:
+        def propose(self, *_arguments: object) -> tuple[Proposal, PolicyState]:
+            raise AssertionError
+
+        def list_signals(self, options: Mapping[str, object]) -> tuple[SignalSpec, ...]:
+            return (SignalSpec("queue", str(options["series"])),)
+
+    assert to_collector_options(loaded).signals == {}
+    first, *others = loaded.settings.models
+    asking = replace(first, policy="reader", policy_options={"series": "depth"})
+    settings = replace(loaded.settings, models=(asking, *others))
+    changed = replace(loaded, settings=settings, policies={**loaded.policies, "reader": Reader()})
+    assert to_collector_options(changed).signals == {first.key: (SignalSpec("queue", "depth"),)}

@@ -23,10 +23,12 @@ from optimizer import (
 from optimizer.domain import (
     ConditionType,
     FleetSnapshot,
+    Hold,
     Limit,
     LimitKind,
     ModelDecision,
     ModelSnapshot,
+    Observation,
     Reason,
     ReasonCode,
     Routing,
@@ -236,6 +238,49 @@ def test_a_policy_of_counts_is_followed_within_bounds_and_remembers() -> None:
         state = outcome.state
         planned.append(plan(outcome.decisions[0])["small"])
     assert planned == [1, 2, 3, 4, 4, 4]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Says one thing, and remembers that it did."""
+
+    proposal: FixedReplicas
+
+    def propose(
+        self, view: ModelView, state: PolicyState, now_s: float, settings: Settings
+    ) -> tuple[FixedReplicas, PolicyState]:
+        return self.proposal, {"said": True}
+
+
+def test_a_policy_of_counts_that_holds_keeps_what_is_published_gives_its_reason_and_remembers() -> None:
+    snapshot = make_model_snapshot((make_state("small", ("a", "b")),), (make_window("a", 90.0), make_window("b", 90.0)))
+    reason = Reason(ReasonCode.METRIC_MISSING, "no pod tells how many wait")
+    settings = make_settings(make_model(SMALL, policy="answering"))
+    policies = {"answering": Answering(FixedReplicas({SMALL.key(): 7}, hold=reason))}
+    outcome = decide(State(), FleetSnapshot(15.0, (snapshot,)), 15.0, settings, policies)
+    decision = outcome.decisions[0]
+    assert (plan(decision), decision.reason.code) == ({"small": 2}, ReasonCode.METRIC_MISSING)
+    assert decision.variants[0].hold == Hold(reason)
+    assert outcome.state.models[decision.key].policy_state == {"said": True}
+
+
+def test_what_a_policy_of_counts_reckons_with_is_published() -> None:
+    snapshot = make_model_snapshot((make_state("small", ("a",)),), (make_window("a", 90.0),))
+    settings = make_settings(make_model(SMALL, policy="answering"))
+    policies = {"answering": Answering(FixedReplicas({SMALL.key(): 1}, capacity_per_s={SMALL.key(): 2.5}))}
+    decision = decide(State(), FleetSnapshot(15.0, (snapshot,)), 15.0, settings, policies).decisions[0]
+    assert decision.variants[0].capacity_per_s == Observation(2.5)
+
+
+def test_what_a_policy_of_counts_notes_stands_in_the_reason() -> None:
+    snapshot = make_model_snapshot((make_state("small", ("a",)),), (make_window("a", 90.0),))
+    note = Reason(ReasonCode.SHORTAGE, "the bounds leave 3 of 5 replicas")
+    settings = make_settings(make_model(SMALL, policy="answering"))
+    policies = {"answering": Answering(FixedReplicas({SMALL.key(): 3}, note=note))}
+    decision = decide(State(), FleetSnapshot(15.0, (snapshot,)), 15.0, settings, policies).decisions[0]
+    assert plan(decision) == {"small": 3}
+    assert decision.reason.code is ReasonCode.SCALE_UP
+    assert decision.reason.message == "1 -> 3 replicas: policy answering asks for 3 replicas; " + note.message
 
 
 def test_a_variant_without_a_profile_is_held_with_that_reason() -> None:

@@ -68,6 +68,22 @@ def test_equal_idle_replicas_are_used_in_turn(rule: type[LeastLoad] | type[Insta
     assert [chooser.choose([0.0] * 3, [2.0] * 3) for _ in range(6)] == [0, 1, 2, 0, 1, 2]
 
 
+def test_of_equal_replicas_the_one_chosen_longest_ago_is_next() -> None:
+    chooser = InstanceAwareLeastLoad()
+    assert [chooser.choose([0.0, 0.0, 5.0], [1.0] * 3) for _ in range(2)] == [0, 1]
+    assert chooser.choose([0.0, 5.0, 5.0], [1.0] * 3) == 0
+    assert chooser.choose([0.0] * 3, [1.0] * 3) == 2  # never chosen
+    assert chooser.choose([0.0] * 3, [1.0] * 3) == 1  # then the one of two rounds ago, not the next in turn
+    assert chooser.choose([0.0] * 4, [1.0] * 4) == 3
+
+
+def test_without_completions_the_shares_follow_the_rates() -> None:
+    chooser, loads = InstanceAwareLeastLoad(), [0.0, 0.0]
+    for _ in range(12):
+        loads[chooser.choose(loads, [10.0, 20.0])] += 1.0
+    assert loads == [4.0, 8.0]
+
+
 def test_least_load_levels_the_requests_in_hand_of_unlike_replicas() -> None:
     in_hand = play(LeastLoad(), [3.0, 1.0], [1.0, 3.0], rate_per_s=20.0, seed=1)
     assert in_hand[0] == pytest.approx(in_hand[1], rel=0.15)

@@ -11,7 +11,6 @@ import pytest
 from optimizer.domain import IterationLaw
 from optimizer.errors import InvalidInput
 from optimizer.simulation import (
-    EndedRequest,
     EngineEvent,
     EngineLimits,
     EngineRequest,
@@ -21,6 +20,7 @@ from optimizer.simulation import (
     TokenEngine,
     make_step_time,
 )
+from tests.builders.engine_plays import draw_departures, draw_requests, list_figures, play
 from tests.builders.naive_engine import NaiveEngine
 
 LAW = IterationLaw(fixed_s=0.01, per_request_s=2e-4, per_context_token_s=3e-7, per_prompt_token_s=5e-5)
@@ -30,55 +30,6 @@ TIGHT = EngineLimits(kv_capacity_tokens=16 * 41, max_running_requests=8, max_bat
 
 def make_engine(limits: EngineLimits = ROOMY, law: IterationLaw = LAW) -> TokenEngine:
     return TokenEngine(make_step_time(law), limits)
-
-
-def draw_requests(seed: int, count: int, rate_per_s: float = 20.0, longest: int = 120) -> list[EngineRequest]:
-    generator = np.random.default_rng(seed)
-    arrivals = np.cumsum(generator.exponential(1 / rate_per_s, count))
-    lengths = generator.integers(1, longest, (count, 2))
-    cached = generator.integers(0, 40, count)
-    return [
-        EngineRequest(f"r{number}", float(arrival_s), int(i), int(o), int(min(h, i)))
-        for number, (arrival_s, (i, o), h) in enumerate(zip(arrivals, lengths, cached, strict=True))
-    ]
-
-
-def draw_departures(seed: int, requests: list[EngineRequest], share_ratio: float) -> dict[str, float]:
-    generator = np.random.default_rng(seed)
-    return {
-        request.request_id: request.arrival_s + float(generator.exponential(0.5))
-        for request in requests
-        if generator.random() < share_ratio
-    }
-
-
-def play(
-    engine: TokenEngine, requests: list[EngineRequest], departures: dict[str, float] | None = None
-) -> tuple[list[EngineEvent], list[EndedRequest]]:
-    """Drive `engine` through everything; the events, and the records of those that finished or left."""
-    happenings: list[tuple[float, EngineRequest | str]] = [(request.arrival_s, request) for request in requests]
-    happenings += [(time_s, name) for name, time_s in (departures or {}).items()]
-    happenings.sort(key=lambda happening: happening[0])
-    left, events = [], []
-    for time_s, subject in happenings:
-        if isinstance(subject, EngineRequest):
-            engine.submit(subject)
-        elif ended := engine.cancel(subject, time_s):
-            left.append(ended)
-    while engine.next_event_s is not None:
-        events += engine.advance(engine.next_event_s)
-    events += engine.advance(engine.time_s)
-    return events, left + [event.ended for event in events if event.ended is not None]
-
-
-def figures(engine: TokenEngine) -> list[object]:
-    """Everything it counted, as plain values."""
-    counters = engine.counters
-    found: list[object] = []
-    for name in counters.__dataclass_fields__:
-        value = getattr(counters, name)
-        found.append((name, value.counts, value.total) if hasattr(value, "counts") else (name, value))
-    return found
 
 
 # --- Closed forms -----------------------------------------------------------------------------------------------------
@@ -209,7 +160,7 @@ def test_results_do_not_depend_on_how_often_it_is_driven(seed: int) -> None:
     for time_s in np.linspace(often.time_s, often.time_s + 60, 1000):
         events += often.advance(float(time_s))
     assert [event.ended for event in events if event.ended] == [e.ended for e in seldom.advance(1e6) if e.ended]
-    assert figures(often) == figures(seldom)
+    assert list_figures(often) == list_figures(seldom)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -263,7 +214,7 @@ def test_equal_seeds_give_equal_runs_and_others_differ() -> None:
         step_time = NoisyStepTime(make_step_time(LAW), 0.2, np.random.default_rng(seed))
         engine = TokenEngine(step_time, TIGHT)
         play(engine, draw_requests(1, 40))
-        return figures(engine)
+        return list_figures(engine)
 
     assert run(1) == run(1)
     assert run(1) != run(2)

@@ -7,7 +7,9 @@ import pytest
 
 from optimizer.domain import IterationLaw, IterationTable
 from optimizer.errors import InvalidInput
-from optimizer.simulation import EngineLimits, EngineRequest, NoisyStepTime, TokenEngine, make_step_time
+from optimizer.simulation import EngineLimits, EngineRequest, NoisyStepTime, StepTime, TokenEngine, make_step_time
+from optimizer.simulation.step_time import NOISE_ITERATIONS
+from optimizer.simulation.ticks import TICKS_PER_S
 
 LAW = IterationLaw(fixed_s=0.01, per_request_s=2e-4, per_context_token_s=3e-7, per_prompt_token_s=5e-5)
 TABLE = IterationTable(
@@ -19,8 +21,13 @@ TABLE = IterationTable(
 )
 
 
+def plan_s(step_time: StepTime, n: int, context_tokens: int, prompt_tokens: int, iteration: int = 0) -> float:
+    """Return the time of the first iteration planned [s]."""
+    return step_time.plan_steps(n, context_tokens, prompt_tokens, iteration).first_ticks / TICKS_PER_S
+
+
 def test_a_law_gives_its_sum() -> None:
-    assert make_step_time(LAW).compute_iteration_s(10, 5000, 800) == pytest.approx(0.01 + 0.002 + 0.0015 + 0.04)
+    assert plan_s(make_step_time(LAW), 10, 5000, 800) == pytest.approx(0.01 + 0.002 + 0.0015 + 0.04)
 
 
 def test_a_request_on_a_measured_table_takes_the_measured_times() -> None:
@@ -33,14 +40,14 @@ def test_a_request_on_a_measured_table_takes_the_measured_times() -> None:
 
 def test_noise_keeps_the_mean_and_has_the_spread_asked_for() -> None:
     noisy = NoisyStepTime(make_step_time(LAW), 0.3, np.random.default_rng(5))
-    times_s = np.array([noisy.compute_iteration_s(1, 0, 0) for _ in range(20_000)])
+    times_s = np.array([plan_s(noisy, 1, 0, 0, NOISE_ITERATIONS * block) for block in range(20_000)])
     assert times_s.mean() == pytest.approx(0.0102, rel=0.01)
     assert np.log(times_s).std() == pytest.approx(0.3, rel=0.02)
 
 
 def test_no_noise_is_the_law_itself() -> None:
     noisy = NoisyStepTime(make_step_time(LAW), 0.0, np.random.default_rng(5))
-    assert noisy.compute_iteration_s(1, 0, 0) == make_step_time(LAW).compute_iteration_s(1, 0, 0)
+    assert plan_s(noisy, 1, 0, 0) == plan_s(make_step_time(LAW), 1, 0, 0)
 
 
 def test_negative_noise_is_a_wrong_call() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from optimizer.errors import InvalidInput
-from optimizer.simulation.hpa_behavior import (
+from optimizer.policy.hpa_law.behavior import (
     DEFAULT_TOLERANCE_RATIO,
     Behavior,
     Proposal,
@@ -135,6 +135,11 @@ Reading = Sequence[int] | None
 """Values of the series of one metric [1/1000], each rounded up to milli; None when it could not be read."""
 
 
+def start_hpa(replicas: int, now_s: float) -> HpaState:
+    """Return the state of an autoscaler that is new at `now_s` [s]: the present count stands as a first proposal."""
+    return HpaState((Proposal(now_s, replicas),))
+
+
 def propose_replicas(spec: HpaSpec, target: MetricTarget, values_milli: Sequence[int], counts: ReplicaCounts) -> int:
     """Return what one metric asks for, before bounds and damping [replicas].
 
@@ -190,12 +195,35 @@ def step_hpa(
     proposal = _choose_proposal(spec, counts, readings)
     if proposal is None:
         return HpaSync(counts.spec, None, SyncOutcome.METRIC_FAILED), state
-    proposals = (*_keep_proposals(spec, state, now_s), Proposal(now_s, proposal))
-    stabilized = stabilize(proposals, counts.spec, spec.behavior, now_s)
-    limited = limit_step(stabilized, counts.spec, spec.behavior, state.steps, now_s)
-    replicas = min(max(limited, spec.min_replicas), spec.max_replicas)
-    remembered = replace(_remember(spec, state, counts.spec, replicas, now_s), proposals=proposals)
+    replicas, remembered = damp_proposal(spec, state, counts.spec, proposal, now_s)
     return HpaSync(replicas, proposal, SyncOutcome.SCALED), remembered
+
+
+def damp_proposal(spec: HpaSpec, state: HpaState, current: int, proposal: int, now_s: float) -> tuple[int, HpaState]:
+    """Return what windows, step limits and bounds leave of `proposal` at `now_s` [s], and the next state.
+
+    Parameters
+    ----------
+    spec
+        The autoscaler; its targets are not looked at.
+    state
+        From the sync before.
+    current
+        Replicas in ``scale.spec``.
+    proposal
+        What the metrics ask for [replicas].
+    now_s
+        Time of this sync [s].
+
+    Source
+    ------
+    Kubernetes HPA controller: the same for metrics of every type.
+    """
+    proposals = (*_keep_proposals(spec, state, now_s), Proposal(now_s, proposal))
+    stabilized = stabilize(proposals, current, spec.behavior, now_s)
+    limited = limit_step(stabilized, current, spec.behavior, state.steps, now_s)
+    replicas = min(max(limited, spec.min_replicas), spec.max_replicas)
+    return replicas, replace(_remember(spec, state, current, replicas, now_s), proposals=proposals)
 
 
 def _is_within(spec: HpaSpec, ratio: float) -> bool:

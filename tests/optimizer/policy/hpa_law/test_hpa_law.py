@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from optimizer.errors import InvalidInput
-from optimizer.simulation.hpa import (
+from optimizer.policy.hpa_law.behavior import Behavior, PolicyType, ScalingRules, SelectPolicy, StepPolicy
+from optimizer.policy.hpa_law.law import (
     HpaSpec,
     HpaState,
     MetricTarget,
@@ -21,9 +22,8 @@ from optimizer.simulation.hpa import (
     propose_replicas,
     step_hpa,
 )
-from optimizer.simulation.hpa_behavior import Behavior, PolicyType, ScalingRules, SelectPolicy, StepPolicy
 
-VECTORS = Path(__file__).parents[2] / "data" / "vectors" / "hpa_external.json"
+VECTORS = Path(__file__).parents[3] / "data" / "vectors" / "hpa_external.json"
 CASES: list[dict[str, Any]] = json.loads(VECTORS.read_text())["cases"]
 
 FREE_UP = ScalingRules((StepPolicy(PolicyType.PODS, 1000),), tolerance_ratio=0.0)

@@ -1,0 +1,53 @@
+"""Means over the samples of a window, as AIBrix keeps them; old samples leave when a new one comes. No clock is read.
+
+    head    t - W <= s <= t in whole seconds; a second sample of one second replaces the first
+    v0.4    t - W <  s <= t; both are kept, but a full window, W entries, drops the newest
+
+Quirks kept: the mean is not weighted by time, and without new samples the old ones count for ever.
+
+Source: AIBrix e3e10f9e (head, 2026-08-22) and v0.4.0, sliding windows of the PodAutoscaler.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class MeanWindow:
+    """Samples as (whole second, value), oldest first.
+
+    Attributes
+    ----------
+    window_s
+        W: how far back samples count [s].
+    samples
+        What was recorded.
+    is_old
+        Whether the rules of v0.4 hold.
+    """
+
+    window_s: float
+    samples: tuple[tuple[int, float], ...] = ()
+    is_old: bool = False
+
+    def record(self, time_s: float, value: float) -> MeanWindow:
+        """Return the window with `value` at `time_s` [s]."""
+        second = math.floor(time_s)
+        if self.is_old:
+            kept = tuple(entry for entry in self.samples if entry[0] > second - self.window_s)
+            is_full = len(kept) >= self.window_s
+            return replace(self, samples=kept if is_full else (*kept, (second, value)))
+        others = tuple(entry for entry in self.samples if second - self.window_s <= entry[0] != second)
+        return replace(self, samples=(*others, (second, value)))
+
+    @property
+    def mean(self) -> float:
+        """Mean of the samples, 0 without any."""
+        return math.fsum(value for _, value in self.samples) / len(self.samples) if self.samples else 0.0
+
+    @property
+    def maximum(self) -> float:
+        """Largest sample, 0 without any."""
+        return max((value for _, value in self.samples), default=0.0)
