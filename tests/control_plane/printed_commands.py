@@ -34,8 +34,10 @@ async def run_printed_commands(product: Product, workload: Workload) -> None:
 
 
 def list_commands() -> list[str]:
-    """Return every line of the runbook's blocks of commands, each once."""
-    return list(dict.fromkeys(_iterate_lines("runbook.md")))
+    """Return every line of the runbook's blocks of commands, and what such a line asks first, each once."""
+    lines = list(_iterate_lines("runbook.md"))
+    within = [command for line in lines for command in re.findall(r"\$\((kubectl [^)]+)\)", line)]
+    return list(dict.fromkeys([*lines, *within]))
 
 
 def find_command(page: str, begin: str) -> str:
