@@ -21,6 +21,7 @@ from adapter.errors import Conflict
 from adapter.kube.client import Json, PatchType
 from adapter.kube.decisions.installation import get_object_name
 from adapter.kube.resource import (
+    CONFIG_MAPS,
     DEPLOYMENTS,
     LEADER_WORKER_SETS,
     SECRETS,
@@ -53,6 +54,7 @@ SCALED: dict[str, Resource] = {
 }
 PINNED = 3
 CERTIFICATE = f"{NAME}-certificate"
+HEARTBEAT = "variant-autoscaler-heartbeat"
 ENGINE = EngineSettings("chat", IterationLaw(0.01, 1e-4, 1e-9, 1e-5), kv_capacity_tokens=100_000)
 STORY_S = 120.0
 
@@ -197,6 +199,10 @@ class Story:
         await self._gone.annotate(model=None)
         await self._claim_for_somebody_else("claimed")
         await self._cluster.delete(SECRETS, self._product.namespace, CERTIFICATE)
+        (adapter,) = self._product.adapters
+        adapter.process.stop()  # whoever starts anew finds a lease, and what was remembered
+        adapter.process.start()
+        await self._product.wait_ready()
 
     async def go_on(self) -> None:
         """Change the number and the accelerator of the first workload, and write over its decision meanwhile."""
@@ -210,11 +216,13 @@ class Story:
             )
 
     async def _claim_for_somebody_else(self, name: str) -> None:
-        """Make a Deployment whose decision belongs to an installation of another namespace."""
+        """Make a Deployment whose decision belongs to an installation that has not been heard of for long."""
         client = self._cluster.client
+        elsewhere = await self._cluster.create_namespace("elsewhere")
+        await self._cluster.create(CONFIG_MAPS, elsewhere, {"metadata": {"name": HEARTBEAT}})
         await self._cluster.create(DEPLOYMENTS, self._namespace, make_deployment(name, 1))
         found = await client.get(VARIANT_DECISIONS, self._namespace, get_object_name(self._llama.ref))
-        spec = {**found["spec"], "installation": {"namespace": "elsewhere", "name": "other"}}
+        spec = {**found["spec"], "installation": {"namespace": elsewhere, "name": "other"}}
         spec["workloadRef"] = {**spec["workloadRef"], "name": name}
         claim = {"metadata": {"name": get_object_name(WorkloadRef(self._namespace, name))}, "spec": spec}
         await self._cluster.create(VARIANT_DECISIONS, self._namespace, claim)
@@ -227,8 +235,8 @@ def find_denied(requests: Iterable[AuditedRequest]) -> list[AuditedRequest]:
 
 
 def list_used(requests: Iterable[AuditedRequest], granted: Iterable[Right]) -> set[Right]:
-    """Return which of the rights `granted` somebody has used with success."""
-    done = {request for request in requests if request.code < 400 or request.code == 404}
+    """Return which of the rights `granted` somebody has used with success; what is not there tells nothing."""
+    done = {request for request in requests if 200 <= request.code < 300}
     return {right for right in granted if any(_is_use(right, request) for request in done)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.control_plane.autoscalers import make_autoscaler
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.fake_gateway import FakeGateway, open_fake_gateway
 from tests.control_plane.gateway_models import make_gateway_model, to_rate_per_s
+from tests.control_plane.kubectl import run_kubectl
+from tests.control_plane.printed_commands import find_command
 from tests.control_plane.product import open_product
 from tests.control_plane.workloads import Workload, get_condition, told_of
 from tests.deploy.chart import Helm
@@ -89,3 +92,26 @@ async def test_where_the_hpa_stays_at_one_our_own_hand_steps_between_zero_and_on
                 assert await llama.read_replicas() == 0
                 await llama.scale(1)
                 await llama.wait_for_replicas(3)
+
+                await llama.pin(0)
+                await llama.wait_for_replicas(0)
+                await llama.wait_for_decision(lambda it: it.get("zeroedBy"), what="it is known who put it to zero")
+                adapter.process.stop()
+                lines = await _run_printed_line_that_wakes(cluster)
+                assert lines == [
+                    f"kubectl -n {llama.namespace} scale Deployment/llama --current-replicas=0 --replicas=1"
+                ]
+                assert await llama.read_replicas() == 1
+
+
+async def _run_printed_line_that_wakes(cluster: Cluster) -> list[str]:
+    """Run the line that upgrades and removal print, then what it prints; return that."""
+    begin = "kubectl get variantdecisions -A -o jsonpath"
+    command = find_command("upgrade.md", begin)
+    assert find_command("install.md", begin) == command
+    told = await run_kubectl(cluster.control_plane, *shlex.split(command)[1:])
+    assert told.status == 0, told.errors
+    for line in told.output.splitlines():
+        woken = await run_kubectl(cluster.control_plane, *shlex.split(line)[1:])
+        assert woken.status == 0, woken.errors
+    return told.output.splitlines()

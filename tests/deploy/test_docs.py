@@ -136,8 +136,8 @@ def test_every_annotation_is_explained() -> None:
 
 def test_every_obstacle_is_explained() -> None:
     text = (DOCS / "hpa.md").read_text(encoding="utf-8")
-    table = text[text.index("| obstacle | meaning |") : text.index("## KEDA")]
-    named = {code for row in table.splitlines()[2:] if row for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+    table = text[text.index("| obstacle | meaning |") : text.index("## KEDA")].partition("\n\n")[0]
+    named = {code for row in table.splitlines()[2:] for code in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert named == {code.value for code in ObstacleCode}
 
 
