@@ -90,6 +90,18 @@ def test_a_pod_that_was_seen_starting_tells_from_its_first_page_on() -> None:
     assert all(window.arrivals is not None for window in grown.snapshot.models[0].windows)
 
 
+def test_reading_pages_changes_nothing() -> None:
+    scenario = make_scenario(make_requests(9.0, 300.0), 300.0, initial=1)
+    often, seldom = (
+        simulate(scenario, make_static(1), ClusterOptions(scrape=ScrapeOptions(interval_s)))
+        for interval_s in (0.5, 100.0)
+    )
+    assert often.pages > 100 * seldom.pages > 0
+    assert often.columns.ttft_s == seldom.columns.ttft_s
+    assert often.columns.itl_s == seldom.columns.itl_s
+    assert often.columns.ttlt_s == seldom.columns.ttlt_s
+
+
 def test_signals_are_what_the_pages_said() -> None:
     decider = make_static(2)
     decider.period_s, decider.keeps_views = 15.0, True
