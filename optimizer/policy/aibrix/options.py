@@ -36,8 +36,8 @@ class Version(StrEnum):
 class Source(StrEnum):
     """What is made of the values of the pods of a variant."""
 
-    POD = "pod"  # their mean
-    TOTAL = "total"  # their sum, as an external metric would tell
+    POD = "pod"  # their mean, which is what apa multiplies by
+    TOTAL = "total"  # their sum, as an external metric would tell, which is what kpa divides
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class AibrixOptions:
     signal
         The series that ``kpa`` and ``apa`` look at.
     source
-        Mean or sum over pods; of ``head`` only, v0.4 takes the sum.
+        Mean or sum over pods: ``pod`` for ``apa``, ``total`` for ``kpa`` unless set; of ``head`` only, v0.4 adds up.
     scaling
         Target, rates, tolerances and windows; its bounds do not count, those of the variants do.
     profiles
@@ -105,7 +105,7 @@ def decode_options(options: Mapping[str, object], variants: Sequence[str] | None
         algorithm,
         version,
         signal,
-        reader.choice("source", Source.POD),
+        reader.choice("source", Source.TOTAL if algorithm is Algorithm.KPA else Source.POD),
         _read_scaling(reader, target, algorithm, version),
         profiles,
         own_costs,

@@ -5,18 +5,20 @@ pods; no load moves between them. ``optimizer`` looks at the requests of the LLM
 variants of least cost by capacity profiles, configured or made from what is known of their speed.
 
 The rules are the peer's, with its quirks; what differs is what would hurt a live fleet: a pod that does not tell counts
-as missing, never as 0; no report at all keeps what is there; rates are taken over the time that was watched; an idle
-count and a loaded one are both whole replicas; a variant without any profile is left alone. Bounds, limits, calm and
-order of steps are those of every policy.
+as missing, never as 0, and one that starts as carrying nothing; no report at all keeps what is there; ``kpa`` is given
+the sum over pods unless told otherwise; rates are taken over the time that was watched; an idle count and a loaded one
+are both whole replicas; a variant without any profile is left alone. Bounds, limits, calm and order of steps are those
+of every policy.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from optimizer.domain import ServedModel, Settings, SignalSpec
+from optimizer.domain import PodPhase, ServedModel, Settings, SignalSpec
 from optimizer.policy.aibrix.autoscaler import Strategy, Tick, step_autoscaler
 from optimizer.policy.aibrix.gpu_optimizer import (
     CapacityProfile,
@@ -36,7 +38,7 @@ from optimizer.policy.aibrix.options import METRIC, AibrixOptions, Algorithm, So
 from optimizer.policy.aibrix.request_memory import step_requests, track_requests
 from optimizer.policy.aibrix.scaling_settings import ScalingSettings
 from optimizer.policy.protocol import FixedReplicas, ModelView, PolicyState, VariantView
-from optimizer.policy.single_pools import bound_count, may_be_zero, read_signal
+from optimizer.policy.single_pools import bound_count, may_be_zero
 
 _MOST_REPLICAS = 2**31 - 1
 
@@ -92,22 +94,28 @@ def _step_pool(
     view: ModelView, line: VariantView, remembered: object, now_s: float, options: AibrixOptions
 ) -> tuple[int, dict[str, Any]]:
     settings = _bound_settings(view, line, options)
-    reading = read_signal(view, line, METRIC)
-    total = reading.extrapolate()
-    values: tuple[float, ...] | None = reading.values or None
-    if options.source is Source.TOTAL and total is not None:
-        values = (total,)
+    value = _sum_up(view, line)
+    if value is not None and options.source is Source.POD:
+        value /= max(line.published_replicas, line.state.observed_replicas, 1)  # who is on the way carries nothing yet
+    tick = Tick(line.published_replicas, None if value is None else (value,))
     strategy = Strategy(options.algorithm.value)
-    tick = Tick(line.published_replicas, values)
     count, state = step_autoscaler(decode_autoscaler(remembered, settings), tick, now_s, settings, strategy)
     return count, encode_autoscaler(state)
+
+
+def _sum_up(view: ModelView, line: VariantView) -> float | None:
+    """Return the sum over the pods that serve, those that say nothing taken for average; None when none does."""
+    ready = {pod.pod for pod in line.state.pods if pod.phase is PodPhase.READY}
+    observed = [entry.values.get(METRIC) for entry in view.signals if entry.pod in ready]
+    told = [entry.value for entry in observed if entry is not None and entry.value is not None]
+    return math.fsum(told) * len(ready) / len(told) if told else None
 
 
 def _step_old_pool(
     view: ModelView, line: VariantView, remembered: object, now_s: float, options: AibrixOptions
 ) -> tuple[int, dict[str, Any]]:
     settings = _bound_settings(view, line, options)
-    total = read_signal(view, line, METRIC).extrapolate()
+    total = _sum_up(view, line)
     tick = OldTick(line.published_replicas, line.state.ready_replicas, None if total is None else (total,))
     before = decode_old_autoscaler(remembered, settings, line.published_replicas)
     count, state = step_old_autoscaler(before, tick, now_s, settings, Strategy(options.algorithm.value))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from optimizer.demand import DemandHistory, DemandNow, LoadShares, RateSample
-from optimizer.domain import Observation, PodSignals, Reason, ReasonCode, ServedModel, Variant
+from optimizer.domain import Observation, PodPhase, PodSignals, Reason, ReasonCode, ServedModel, Variant
 from optimizer.errors import InvalidInput
 from optimizer.policy import BUILT_IN_POLICIES, ModelView, OptionsChecker, PolicyState, SignalReader, VariantView
 from optimizer.policy.aibrix import AibrixPolicy
@@ -104,6 +104,17 @@ def test_a_pod_that_does_not_tell_is_missing_and_not_idle() -> None:
     model = with_options({**BUSY, "algorithm": "kpa", "source": "total"}, SMALL)
     proposal, _ = AibrixPolicy().propose(look(model, {"small": (20.0, 20.0, None, None)}), {}, 0.0, SETTINGS)
     assert proposal.by_variant[SMALL.key()] == 8
+
+
+def test_pods_that_start_carry_nothing_and_do_not_multiply_the_fleet() -> None:
+    for algorithm in ("apa", "kpa"):
+        model = with_options({**BUSY, "algorithm": algorithm}, SMALL)
+        view = look(model, {"small": (40.0, 40.0)}, published={"small": 8})
+        (line,) = view.variants
+        starting = make_state("small", ("small-8", "small-9"), phase=PodPhase.STARTING).pods
+        line = replace(line, state=replace(line.state, pods=(*line.state.pods, *starting)))
+        proposal, _ = AibrixPolicy().propose(replace(view, variants=(line,)), {}, 0.0, SETTINGS)
+        assert proposal.by_variant[SMALL.key()] == 8, algorithm
 
 
 def test_every_variant_is_scaled_by_its_own_pods_within_its_own_bounds() -> None:
