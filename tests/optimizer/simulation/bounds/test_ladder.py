@@ -1,0 +1,250 @@
+"""The ladder below what a simulated cluster really bills, and below our own policy on a fluid fleet."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optimizer.domain import PerformanceProfile, Role, Variant, VariantKey
+from optimizer.evidence import DemandStep, ReplayOptions, replay
+from optimizer.simulation import EngineLimits
+from optimizer.simulation.bounds import (
+    Ladder,
+    LadderOptions,
+    RungKind,
+    add_up_ladders,
+    compute_ladder,
+    get_rhythm,
+    make_bound_cases,
+)
+from optimizer.simulation.cluster import (
+    Actuation,
+    ClusterOptions,
+    Plant,
+    Requests,
+    Scenario,
+    SimulationResult,
+    StartupTime,
+    simulate,
+)
+from optimizer.simulation.decider import Decider
+from optimizer.simulation.deciders.slo import make_slo
+from optimizer.solver.clairvoyant import (
+    ClairvoyantProblem,
+    ClairvoyantVariant,
+    compute_miss_bound,
+    solve_clairvoyant,
+    solve_time_expanded,
+)
+from tests.builders import simulated_clusters as clusters
+from tests.builders import story
+from tests.builders.snapshots import MODEL, make_workload
+
+QUICK = LadderOptions(stretches_s=(60.0, 300.0))
+SLOW = replace(clusters.LAW, per_prompt_token_s=4e-4, per_request_s=3e-3)
+"""So slow that a few requests a second need several replicas: a judge in a second."""
+
+
+def make_wave(seed: int) -> Requests:
+    """Return a stream that rises and falls, with lengths that differ."""
+    chance = np.random.default_rng(seed)
+    times_s = np.sort(chance.uniform(0.0, 600.0, 2400))
+    kept = times_s[chance.random(2400) < 0.55 + 0.45 * np.sin(times_s / 95.0)]
+    inputs = np.minimum(chance.lognormal(6.0, 0.9, len(kept)).astype(np.int64) + 1, 6000)
+    return Requests.from_columns(kept, inputs, chance.integers(1, 220, len(kept)))
+
+
+def make_scenario(seed: int, variants: int = 1, quota: dict[str, int] | None = None) -> Scenario:
+    told = PerformanceProfile(SLOW, kv_capacity_tokens=60_000.0, derate_ratio=1.0)
+    lines = (
+        replace(clusters.make_variant("a", startup_s=40.0), performance=told),
+        replace(clusters.make_variant("b", accelerator="L40S", startup_s=20.0), performance=told),
+    )
+    scenario = clusters.make_scenario(make_wave(seed), 600.0, variants=lines[:variants], initial=2, quota=quota)
+    plants = dict(scenario.plants)
+    plants[lines[0].key()] = Plant(SLOW, clusters.LIMITS, 2, cost_per_hour=3.0)
+    if variants > 1:
+        small = EngineLimits(kv_capacity_tokens=60_000, max_running_requests=32)
+        startup = StartupTime(20.0, 45.0)
+        plants[lines[1].key()] = Plant(replace(SLOW, fixed_s=0.02), small, 1, startup=startup, cost_per_hour=1.2)
+    return replace(scenario, plants=plants)
+
+
+def judge(scenario: Scenario, result: SimulationResult, decider: Decider, options: ClusterOptions) -> Ladder:
+    """Return the ladder for what the only LLM of `result` attained."""
+    period_s, phase_s = get_rhythm(decider, options)
+    cases = make_bound_cases(scenario, period_s=period_s, phase_s=phase_s)
+    ladders = [compute_ladder(case, result.attainment_ratio, QUICK) for case in cases]
+    return add_up_ladders("all", result.attainment_ratio, ladders)
+
+
+def make_thrashing(scenario: Scenario, counts: list[int]) -> clusters.Scripted:
+    """Return a scaler that asks for another number of the first variant at every decision."""
+    key = next(iter(scenario.variants))
+    return clusters.Scripted([(15.0 * number, {key: counts[number % len(counts)]}) for number in range(40)])
+
+
+@pytest.mark.parametrize("seed, variants", [(1, 1), (2, 2), (3, 1)])
+def test_no_scaler_is_below_the_bound_at_what_it_attained(seed: int, variants: int) -> None:
+    scenario = make_scenario(seed, variants, quota={"H100": 9} if seed == 3 else None)
+    options = ClusterOptions()
+    for decider in (
+        make_slo(scenario.to_settings()),
+        make_thrashing(scenario, [8, 2, 5]),
+        make_thrashing(scenario, [7]),
+    ):
+        result = simulate(scenario, decider, options, seed=seed)
+        ladder = judge(scenario, result, decider, options)
+        assert ladder.is_above_bound(result.cost), ladder.render()
+        assert not ladder.bound or not ladder.is_above_bound(0.99 * ladder.bound)
+
+
+def test_what_follows_a_number_changes_at_syncs() -> None:
+    scenario = make_scenario(4)
+    decider = make_thrashing(scenario, [3, 6, 4])
+    options = ClusterOptions(actuation=Actuation.HPA)
+    assert get_rhythm(decider, options) == (15.0, 7.0)
+    assert get_rhythm(decider, ClusterOptions()) == (15.0, 1.0)
+    assert get_rhythm(make_slo(scenario.to_settings()), ClusterOptions()) == (15.0, 7.0)
+    result = simulate(scenario, decider, options, seed=4)
+    ladder = judge(scenario, result, decider, options)
+    assert ladder.is_above_bound(result.cost)
+
+
+@pytest.mark.parametrize("replicas", [3, 6, 9])
+def test_a_static_fleet_is_not_below_the_bound_of_those_that_never_change(replicas: int) -> None:
+    scenario = make_scenario(5)
+    key = next(iter(scenario.variants))
+    plant = replace(scenario.plants[key], initial_replicas=replicas)
+    scenario = replace(scenario, plants={key: plant})
+    decider = clusters.make_static({key: replicas})
+    result = simulate(scenario, decider, ClusterOptions(), seed=5)
+    ladder = judge(scenario, result, decider, ClusterOptions())
+    assert ladder.is_above_bound(result.cost)
+
+
+def test_prefill_and_decode_apart_are_bounded_together() -> None:
+    lines = tuple(
+        clusters.make_variant(role.value, accelerator="H100", role=role) for role in (Role.PREFILL, Role.DECODE)
+    )
+    requests = clusters.make_requests(6.0, 300.0, input_tokens=900, output_tokens=120)
+    scenario = clusters.make_scenario(requests, 300.0, variants=lines, initial=3, plant=Plant(SLOW, clusters.LIMITS))
+    counts = dict.fromkeys(scenario.variants, 3)
+    result = simulate(scenario, clusters.make_static(counts), ClusterOptions(), seed=1)
+    cases = make_bound_cases(scenario, period_s=math.inf)
+    assert [case.name for case in cases] == ["llama prefill", "llama decode"]
+    ladders = [compute_ladder(case, result.attainment_ratio, QUICK) for case in cases]
+    total = add_up_ladders("llama", result.attainment_ratio, ladders)
+    assert 0.0 < total.bound <= result.cost
+    assert total.bound == pytest.approx(sum(ladder.bound for ladder in ladders))
+
+
+def test_rungs_stand_in_order_and_say_what_they_are() -> None:
+    (case,) = make_bound_cases(make_scenario(6, 2), period_s=15.0)
+    ladder = compute_ladder(case, 0.97, QUICK)
+    names = {rung.name: rung for rung in ladder.rungs}
+    assert set(names) == {"LB0", "LB1", "LB1(97%)", "LBw", "LBw(97%)", "REF"}
+    assert [rung.cost for rung in ladder.rungs] == sorted(rung.cost for rung in ladder.rungs)
+    assert names["LB0"].cost <= names["LB1"].cost
+    assert names["LB1(97%)"].cost <= names["LB1"].cost
+    assert names["LBw(97%)"].cost <= names["LBw"].cost <= names["REF"].cost
+    assert ladder.bound == max(names["LB1(97%)"].cost, names["LBw(97%)"].cost)
+    assert names["LB1"].kind is RungKind.EXACT
+    assert names["REF"].kind is RungKind.REFERENCE
+    assert not names["REF"].is_bound
+    assert names["LB1"].states > 1
+    assert all(rung.assumptions and rung.method and rung.steps for rung in ladder.rungs)
+    assert len(ladder.render()) == 6
+
+
+def test_who_attains_more_has_a_higher_bound() -> None:
+    (case,) = make_bound_cases(make_scenario(7), period_s=15.0)
+    bounds = [compute_ladder(case, share, QUICK).bound for share in (0.5, 0.9, 0.99, 1.0)]
+    assert bounds == sorted(bounds)
+    assert bounds[0] < bounds[-1]
+
+
+def test_too_many_fleets_leave_the_relaxation_and_a_path() -> None:
+    (case,) = make_bound_cases(make_scenario(8, 2), period_s=15.0)
+    exact = compute_ladder(case, 0.99, QUICK)
+    coarse = compute_ladder(case, 0.99, replace(QUICK, most_state_steps=1))
+    relaxed, optimum = coarse.get("LB1"), exact.get("LB1")
+    path, reference = coarse.get("REF+"), exact.get("REF")
+    assert relaxed is not None
+    assert optimum is not None
+    assert path is not None
+    assert reference is not None
+    assert relaxed.kind is RungKind.BOUND
+    assert relaxed.cost <= optimum.cost + 1e-9
+    assert path.kind is RungKind.INCUMBENT
+    assert reference.cost - 1e-9 <= path.cost <= 1.05 * reference.cost
+
+
+def test_the_same_case_gives_the_same_ladder() -> None:
+    (case,) = make_bound_cases(make_scenario(9), period_s=15.0)
+    (again,) = make_bound_cases(make_scenario(9), period_s=15.0)
+    assert compute_ladder(case, 0.98, QUICK) == compute_ladder(again, 0.98, QUICK)
+
+
+def test_nothing_asked_costs_nothing() -> None:
+    scenario = clusters.make_scenario(Requests.from_columns([], 1, 1), 60.0)
+    (case,) = make_bound_cases(scenario, period_s=15.0)
+    assert compute_ladder(case, 1.0, QUICK).bound == 0.0
+
+
+def test_our_policy_on_a_fluid_fleet_is_not_below_the_optimum_at_what_it_attained() -> None:
+    lines = story.make_variant("small", cost_per_hour=1.0), story.make_variant("big", cost_per_hour=2.7, speed=2.0)
+    unit_per_s = story.get_capacity_per_s(lines[0])
+    for shape, chosen in itertools.product(([2.5, 4.5, 1.5, 6.0, 0.5, 3.0], [1.0, 1.0, 5.0, 5.0]), (lines[:1], lines)):
+        steps = tuple(
+            DemandStep(300.0 * number, 300.0 * (number + 1), make_workload(level * unit_per_s))
+            for number, level in enumerate(shape)
+        )
+        settings = story.make_settings(story.make_model(*chosen))
+        options = ReplayOptions(grain_s=1e-3)
+        bill = replay({MODEL: steps}, settings, options)[MODEL]
+        problem = make_fluid_problem(
+            chosen, steps, options, {line.key(): settings.get_replica_cost_per_hour(line) for line in chosen}
+        )
+        offered = sum(step.arrival_rate_per_s * step.duration_s for step in steps)
+        allowance = (1.0 - bill.attainment_ratio) * offered
+        bound = compute_miss_bound(problem, (allowance,))
+        relaxed = solve_time_expanded(problem, allowances=(allowance,)).bound
+        optimum = solve_clairvoyant(problem).cost
+        assert bill.attainment_ratio > 0.9
+        assert relaxed - 1e-7 <= bill.cost
+        assert bound.cost <= bill.cost
+        assert bound.cost <= optimum
+        assert bound.cost > 0.4 * bill.cost
+
+
+def make_fluid_problem(
+    lines: tuple[Variant, ...],
+    steps: tuple[DemandStep, ...],
+    options: ReplayOptions,
+    prices: dict[VariantKey, float],
+) -> ClairvoyantProblem:
+    """Return what a fluid fleet has to serve, between moments at which it or its demand may change."""
+    end_s = steps[-1].end_s
+    edges_s = sorted(
+        {*np.arange(options.sync_phase_s, end_s, options.sync_s).tolist(), *(step.start_s for step in steps), end_s}
+    )
+    rates = [
+        next(step.arrival_rate_per_s for step in steps if step.start_s <= start_s < step.end_s)
+        for start_s in edges_s[:-1]
+    ]
+    return ClairvoyantProblem(
+        tuple(
+            ClairvoyantVariant(
+                line.key(), prices[line.key()], prices[line.key()] * max(line.startup_s - options.sync_s, 0.0) / 3600.0
+            )
+            for line in lines
+        ),
+        np.diff(edges_s),
+        np.array([[story.get_capacity_per_s(line) for line in lines]]),
+        np.array([rates]),
+    )
