@@ -11,6 +11,7 @@ from optimizer.simulation.bounds.case import (
 )
 from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
 from optimizer.simulation.bounds.ladder import Ladder, LadderOptions, Rung, RungKind, add_up_ladders, compute_ladder
+from optimizer.simulation.bounds.run_ladder import compute_run_ladder
 from optimizer.simulation.bounds.work import ReplicaWork, fit_law_below, make_rate_work, make_replica_work
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RungKind",
     "add_up_ladders",
     "compute_ladder",
+    "compute_run_ladder",
     "fit_law_below",
     "get_rhythm",
     "make_bound_cases",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def make_bound_cases(
     *,
     period_s: float,
     phase_s: float = 0.0,
-    works: dict[VariantKey, ReplicaWork] | None = None,
+    works: Mapping[VariantKey, ReplicaWork] | None = None,
 ) -> tuple[BoundCase, ...]:
     """Return a case for every LLM of `scenario`; of one with prefill and decode apart, one for each of the two.
 
@@ -123,7 +123,7 @@ def _restrict(asked: AskedRequests, role: Role) -> AskedRequests:
 
 
 def _make_variant(
-    scenario: Scenario, variant: Variant, asked: AskedRequests, works: dict[VariantKey, ReplicaWork]
+    scenario: Scenario, variant: Variant, asked: AskedRequests, works: Mapping[VariantKey, ReplicaWork]
 ) -> BoundVariant:
     key = variant.key(variant.main_role)
     plant = scenario.plants[key]
