@@ -34,7 +34,15 @@ from optimizer.policy.aibrix.memory import (
 )
 from optimizer.policy.aibrix.modelled_profile import ModelledProfile, is_modelled
 from optimizer.policy.aibrix.old_autoscaler import OldTick, step_old_autoscaler
-from optimizer.policy.aibrix.options import METRIC, AibrixOptions, Algorithm, Source, Version, decode_options
+from optimizer.policy.aibrix.options import (
+    METRIC,
+    AibrixOptions,
+    Algorithm,
+    Source,
+    Version,
+    check_bounds,
+    decode_options,
+)
 from optimizer.policy.aibrix.request_memory import step_requests, track_requests
 from optimizer.policy.aibrix.scaling_settings import ScalingSettings
 from optimizer.policy.protocol import FixedReplicas, ModelView, PolicyState, VariantView
@@ -52,6 +60,7 @@ class AibrixPolicy:
         """Return the replicas wanted at `now_s` [s]; see `Policy`."""
         del settings  # prices stand in the view
         options = decode_options(view.model.policy_options)
+        check_bounds(options, view.model)
         kind = f"{options.algorithm} {options.version}"
         remembered = state.get("memory") if state.get("kind") == kind else None
         memory: Mapping[str, Any]
@@ -68,7 +77,7 @@ class AibrixPolicy:
 
     def check_options(self, model: ServedModel) -> None:
         """Check the options of `model`, with the names of its variants; see `OptionsChecker`."""
-        decode_options(model.policy_options, [variant.name for variant in model.variants])
+        check_bounds(decode_options(model.policy_options, [variant.name for variant in model.variants]), model)
 
 
 def _propose_pools(
@@ -85,9 +94,10 @@ def _propose_pools(
 
 
 def _bound_settings(view: ModelView, line: VariantView, options: AibrixOptions) -> ScalingSettings:
-    most = line.variant.max_replicas
+    bounds = [bound for bound in (line.variant.max_replicas, view.model.max_replicas) if bound is not None]
+    most = min(bounds, default=_MOST_REPLICAS)
     least = line.variant.min_replicas if may_be_zero(view) else max(line.variant.min_replicas, 1)
-    return replace(options.scaling, min_replicas=least, max_replicas=_MOST_REPLICAS if most is None else most)
+    return replace(options.scaling, min_replicas=min(least, most), max_replicas=most)
 
 
 def _step_pool(

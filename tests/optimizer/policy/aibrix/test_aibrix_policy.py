@@ -15,8 +15,9 @@ from tests.builders.snapshots import make_state, make_workload
 from tests.builders.story import get_capacity_per_s, make_model, make_settings, make_variant
 
 SETTINGS = make_settings()
-SMALL, LARGE = make_variant("small", cost_per_hour=1.0), make_variant("large", cost_per_hour=1.5, speed=4.0)
-BUSY = {"metric": {"series": "vllm:num_requests_running", "target": 10}}
+SMALL = make_variant("small", cost_per_hour=1.0, maximum=100)
+LARGE = make_variant("large", cost_per_hour=1.5, speed=4.0, maximum=100)
+BUSY = {"algorithm": "apa", "metric": {"series": "vllm:num_requests_running", "target": 10}}
 
 
 def with_options(options: Mapping[str, object], *variants: Variant) -> ServedModel:
@@ -213,7 +214,10 @@ def test_the_optimizer_keeps_what_is_there_until_requests_were_seen_and_leaves_a
             ("must be the name of a variant, one of small", "did you mean tputs?", "ascending"),
         ),
         ({"algorithm": "optimizer", "profiles": {"small": {"tputs": "many"}}}, ("tputs must be", "indexes must be")),
-        ({"profiles": {"small": {"tputs": [[1]], "indexes": [[1], [2]]}}}, ("profiles must be left out",)),
+        (
+            {"algorithm": "apa", "profiles": {"small": {"tputs": [[1]], "indexes": [[1], [2]]}}},
+            ("profiles must be left out",),
+        ),
         (
             {
                 "algorithm": "optimizer",
@@ -231,3 +235,14 @@ def test_every_wrong_option_is_named_at_once(options: dict[str, object], parts: 
         AibrixPolicy().check_options(with_options(options, SMALL, LARGE))
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_apa_must_have_an_upper_bound() -> None:
+    unbounded = replace(SMALL, max_replicas=None)
+    with pytest.raises(InvalidInput, match="variant small: max_replicas must be given with algorithm apa"):
+        AibrixPolicy().check_options(with_options(BUSY, unbounded))
+    AibrixPolicy().check_options(with_options({}, unbounded))
+    AibrixPolicy().check_options(replace(with_options(BUSY, unbounded), max_replicas=9))
+    model = replace(with_options(BUSY, unbounded), max_replicas=3)
+    proposal, _ = AibrixPolicy().propose(look(model, {"small": (90.0, 90.0)}), {}, 0.0, SETTINGS)
+    assert proposal.by_variant[SMALL.key()] == 3
