@@ -78,7 +78,7 @@ def test_changes_and_reversals_are_counted() -> None:
 
 
 def test_shortage_is_split_into_what_came_and_what_was_given_up() -> None:
-    requests = make_changing_requests([(3.0, 600.0), (12.0, 600.0), (3.0, 300.0), (12.0, 300.0)])
+    requests = make_changing_requests([(3.0, 600.0), (12.0, 600.0), (3.0, 300.0), (12.0, 300.0)], 100, 10)
     script = Scripted([(0.0, {KEY: 1}), (900.0, {KEY: 3}), (1260.0, {KEY: 1})])
     result = simulate(make_scenario(requests, 1800.0, initial=1), script)
     found = find_under_capacity(result, {KEY: 5.0})

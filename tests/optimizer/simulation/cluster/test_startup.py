@@ -61,7 +61,7 @@ def test_the_same_replica_starts_equally_long_whatever_happened_before() -> None
 
 
 def test_starts_of_a_large_fleet_have_the_median_and_p95_that_were_asked_for() -> None:
-    count = 2000
+    count = 1000
     plant = Plant(LAW, LIMITS, startup=StartupTime(100.0, 240.0))
     scenario = make_scenario(make_requests(0.01, 1000.0), 1000.0, initial=0, plant=plant)
     ready = simulate(scenario, make_static(count)).variants[KEY].replicas.ready
