@@ -154,12 +154,16 @@ def test_what_is_on_its_way_is_not_bought_again_and_not_cancelled() -> None:
     served = make_served(A100)
     assert ask(look(served, 12.0, {"a": 1}, {"a": 2}))[0] == {"a": 2}
     assert ask(look(served, 25.0, {"a": 1}, {"a": 3}))[0] == {"a": 3}
+    mixed = make_served(A100, V100)
+    assert ask(look(mixed, 12.0, {"a": 1}, {"a": 1, "v": 3}))[0] == {"a": 1, "v": 1}
 
 
 def test_the_dearest_per_rate_goes_first_and_what_stays_carries_more_than_the_arrivals() -> None:
     served = make_served(A100, V100)
     assert ask(look(served, 9.9, {"a": 1, "v": 1}))[0] == {"a": 1, "v": 0}
     assert ask(look(served, 10.0, {"a": 1, "v": 1}))[0] == {"a": 1, "v": 1}
+    dear = make_served(replace(A100, cost_per_hour=9.0), V100)
+    assert ask(look(dear, 4.9, {"a": 1, "v": 1}))[0] == {"a": 0, "v": 1}
 
 
 def test_a_minimum_protects_its_variant_and_counts_for_what_stays() -> None:
