@@ -49,6 +49,20 @@ class BucketGuide:
     edges_tokens: tuple[int, ...]
     weights: Mapping[VariantKey, tuple[float, ...]]
 
+    def __post_init__(self) -> None:
+        """Check the weights.
+
+        Raises
+        ------
+        InvalidInput
+            When a variant has another number of them than there are buckets, or one is negative or not finite.
+        """
+        for key, weights in self.weights.items():
+            if len(weights) != len(self.edges_tokens) + 1:
+                raise InvalidInput(f"weights of {key.variant}", f"{len(self.edges_tokens) + 1} of them", len(weights))
+            if not all(0.0 <= weight < math.inf for weight in weights):
+                raise InvalidInput(f"weights of {key.variant}", ">= 0 and finite", weights)
+
 
 @dataclass(frozen=True, slots=True)
 class ScrapeOptions:
