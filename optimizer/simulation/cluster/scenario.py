@@ -186,7 +186,7 @@ class Scenario:
         Raises
         ------
         InvalidInput
-            When a variant has no truth, a request no LLM or class, or one arrives after the horizon, or what was prefilled
+            When a variant has no truth, a request no LLM or class, one arrives after the horizon, or what was prefilled
             can be decoded nowhere.
         """
         if not 0.0 < self.horizon_s < math.inf:
