@@ -146,13 +146,16 @@ class LadderOptions:
         Stretch of the reference [s].
     most_state_steps
         States times steps of a dynamic program; where there are more, the linear relaxation stands in.
+    refinements
+        Prices of a miss tried after the coarse ones.
     has_reference
         Whether REF is computed.
     """
 
-    stretches_s: tuple[float, ...] = (60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0)
+    stretches_s: tuple[float, ...] = (300.0, 900.0, 3600.0)
     mean_s: float = 60.0
     most_state_steps: int = 40_000_000
+    refinements: int = 3
     has_reference: bool = True
 
 
@@ -208,7 +211,7 @@ def _list_step_rungs(case: BoundCase, attainment_ratio: float, options: LadderOp
     is_small = count_states(problem) * steps <= options.most_state_steps
     rungs.append(_make_whole_rung(problem, (*texts, TIMED), is_small=is_small))
     if attainment_ratio < 1.0:
-        rungs.append(_make_share_rung(problem, rows, attainment_ratio, is_small=is_small))
+        rungs.append(_make_share_rung(problem, rows, attainment_ratio, options, is_small=is_small))
     return rungs
 
 
@@ -223,26 +226,27 @@ def _make_whole_rung(problem: ClairvoyantProblem, texts: tuple[str, ...], *, is_
     return Rung("LB1", relaxed.bound, RungKind.BOUND, 1.0, text, texts, 0, relaxed.steps, "linear program, dual value")
 
 
-def _make_share_rung(problem: ClairvoyantProblem, rows: DemandRows, attainment_ratio: float, *, is_small: bool) -> Rung:
+def _make_share_rung(
+    problem: ClairvoyantProblem, rows: DemandRows, attainment_ratio: float, options: LadderOptions, *, is_small: bool
+) -> Rung:
     name = f"LB1({_render_share(attainment_ratio)})"
     text, texts = "the same for this share of the requests", (PHYSICS, PERFECT, RHYTHM, TIMED, _MISSES)
     allowances = rows.compute_allowances(attainment_ratio)
-    relaxed = solve_time_expanded(problem, allowances=allowances)
-    best, states, steps, method = relaxed.bound, 0, relaxed.steps, "linear program, dual value"
     if is_small:
-        priced = compute_miss_bound(problem, allowances)
-        if priced.cost >= best:
-            best, states, steps = priced.cost, priced.states, priced.steps
-            method = f"dynamic program at {priced.evaluations} prices of a miss"
-    return Rung(name, best, RungKind.BOUND, attainment_ratio, text, texts, states, steps, method)
+        priced = compute_miss_bound(problem, allowances, refinements=options.refinements)
+        method = f"dynamic program at {priced.evaluations} prices of a miss"
+        return Rung(
+            name, priced.cost, RungKind.BOUND, attainment_ratio, text, texts, priced.states, priced.steps, method
+        )
+    relaxed = solve_time_expanded(problem, allowances=allowances)
+    method = "linear program, dual value"
+    return Rung(name, relaxed.bound, RungKind.BOUND, attainment_ratio, text, texts, 0, relaxed.steps, method)
 
 
 def _list_stretch_rungs(case: BoundCase, attainment_ratio: float, options: LadderOptions) -> list[Rung]:
     texts = PHYSICS, PERFECT, TIMED
     rungs: dict[str, Rung] = {}
-    for stretch_s in options.stretches_s:
-        if stretch_s > case.horizon_s:
-            continue
+    for stretch_s in sorted({min(stretch_s, case.horizon_s) for stretch_s in options.stretches_s}):
         problem, rows = make_stretch_problem(case, stretch_s)
         for share in {1.0, attainment_ratio}:
             name = "LBw" if share == 1.0 else f"LBw({_render_share(share)})"
