@@ -10,7 +10,7 @@ import os
 import sys
 
 from adapter import __version__
-from adapter.cli import check_config, demo, doctor, plan, run
+from adapter.cli import check_config, demo, doctor, plan, run, simulate
 from adapter.errors import AdapterError, ConfigurationError
 
 _DESCRIPTION = """\
@@ -58,6 +58,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, demo, check_config, plan, doctor):
+    for command in (run, demo, check_config, plan, doctor, simulate):
         command.add_parser(commands)
     return parser
