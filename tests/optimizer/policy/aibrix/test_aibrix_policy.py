@@ -92,6 +92,15 @@ def test_v0_4_adds_up_the_pods_and_panics_early() -> None:
     assert run(apa, (10.0, 40.0), 1)[0] == [1, 2]
 
 
+def test_the_delay_of_v0_4_is_remembered_in_few_words() -> None:
+    model = with_options({**BUSY, "algorithm": "kpa", "version": "v0.4", "scale_down_delay": "1m"}, SMALL)
+    course, state = run(model, (10.0,) * 5 + (30.0,) * 30 + (1.0,) * 200, 1, period_s=1.0)
+    peak = max(course)
+    assert 40 <= course.count(peak) <= 140  # the panic window, the panic, and the delay after it
+    assert course[-1] < peak
+    assert len(state["memory"]["small"]["delay"]) < 5
+
+
 @pytest.mark.parametrize("version", ["head", "v0.4"])
 @pytest.mark.parametrize("algorithm", ["kpa", "apa"])
 def test_without_any_report_what_is_there_is_kept(algorithm: str, version: str) -> None:
