@@ -96,9 +96,11 @@ class StartOptions:
     Attributes
     ----------
     image_pull_s
-        Added where the node has not run this variant before [s].
+        How long the first replica of a variant on a node, and those beside it, wait for the image [s].
     devices_per_node
         Devices of one node; a replica that needs more takes whole nodes of its own.
+    node_provision_s
+        How long another node takes to come where none has room [s].
     node_idle_s
         An empty node is kept this long with its images [s].
     failure_ratio
@@ -109,6 +111,7 @@ class StartOptions:
 
     image_pull_s: float = 0.0
     devices_per_node: int = 8
+    node_provision_s: float = 0.0
     node_idle_s: float = 600.0
     failure_ratio: float = 0.0
     backoff_s: float = 10.0
