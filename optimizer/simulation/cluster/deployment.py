@@ -136,9 +136,8 @@ class Deployment:
         return self._counts[life]
 
     def note_idle(self, replica: Replica, now_ns: int) -> None:
-        """Hear that `replica` has no requests any more."""
-        if replica.life is Life.DRAINING:
-            self._delete(replica, now_ns)
+        """Hear that `replica`, which drains, has no requests any more."""
+        self._delete(replica, now_ns)
 
     def note_counts(self, now_ns: int) -> None:
         """Write the series."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from optimizer.domain import Role, ServedModel
 from optimizer.simulation.cluster.deployment import Deployment
 from optimizer.simulation.cluster.recorder import Recorder
-from optimizer.simulation.cluster.replica import Replica
+from optimizer.simulation.cluster.replica import Life, Replica
 from optimizer.simulation.cluster.result import Ending
 from optimizer.simulation.cluster.scenario import Requests
 from optimizer.simulation.cluster.site import Site
@@ -93,7 +93,7 @@ class Front:
     def drive(self, now_ns: int, replica: Replica) -> None:
         """Drive the engine of `replica` to `now_ns` [ns] and plan when to do so next."""
         self._collect(replica, now_ns)
-        if not replica.load:
+        if not replica.requests and replica.life is Life.DRAINING:
             self._get_deployment(replica).note_idle(replica, now_ns)
         self._plan_wake(replica)
 
@@ -161,7 +161,7 @@ class Front:
         self._recorder.finish(index, ttft_s, ended.itl_s or 0.0, ttlt_s)
 
     def _plan_wake(self, replica: Replica) -> None:
-        due_ns = replica.get_due_ns()
+        due_ns = None if replica.engine is None else replica.engine.next_change_ns
         if due_ns is not None and (replica.wake_ns is None or due_ns < replica.wake_ns):
             replica.wake_ns = due_ns
             self._queue.plan(due_ns, self._wake, replica)
