@@ -190,6 +190,15 @@ def list_moments(case: BoundCase) -> FloatArray:
     return np.concatenate([[0.0], inside, [case.horizon_s]])
 
 
+def is_rhythm_kept(case: BoundCase) -> bool:
+    """Return whether replicas are billed in whole steps while they serve, as `make_step_problem` takes it.
+
+    Where devices are short a replica gets them in the midst of a step; it must not serve before that step is over.
+    """
+    longest_s = float(np.diff(list_moments(case)).max())
+    return not case.caps or all(variant.shortest_startup_s >= longest_s for variant in case.variants)
+
+
 def _make_problem(case: BoundCase, rows: DemandRows, spared_s: float) -> tuple[ClairvoyantProblem, DemandRows]:
     variants = tuple(
         ClairvoyantVariant(

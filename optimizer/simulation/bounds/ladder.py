@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from optimizer.simulation.bounds.case import (
     BoundCase,
     DemandRows,
+    is_rhythm_kept,
     list_moments,
     make_mean_problem,
     make_step_problem,
@@ -146,6 +147,8 @@ class LadderOptions:
         Stretch of the reference [s].
     most_state_steps
         States times steps of a dynamic program; where there are more, the linear relaxation stands in.
+    most_steps
+        With more moments than these LB0 and LB1 are left out: where they lie so close, little is due in between.
     refinements
         Prices of a miss tried after the coarse ones.
     has_reference
@@ -155,6 +158,7 @@ class LadderOptions:
     stretches_s: tuple[float, ...] = (300.0, 900.0, 3600.0)
     mean_s: float = 60.0
     most_state_steps: int = 40_000_000
+    most_steps: int = 20_000
     refinements: int = 3
     has_reference: bool = True
 
@@ -175,7 +179,9 @@ def compute_ladder(case: BoundCase, attainment_ratio: float, options: LadderOpti
         If the case has no variants, or costs get too large for whole cost units.
     """
     options = options or LadderOptions()
-    rungs = [*_list_step_rungs(case, attainment_ratio, options), *_list_stretch_rungs(case, attainment_ratio, options)]
+    rungs = _list_stretch_rungs(case, attainment_ratio, options)
+    if len(list_moments(case)) - 1 <= options.most_steps:
+        rungs += _list_step_rungs(case, attainment_ratio, options)
     if options.has_reference:
         rungs.append(_make_reference(case, options))
     return Ladder(case.name, attainment_ratio, tuple(sorted(rungs, key=lambda rung: (rung.cost, rung.name))))
@@ -212,7 +218,9 @@ def _list_step_rungs(case: BoundCase, attainment_ratio: float, options: LadderOp
     rungs.append(_make_whole_rung(problem, (*texts, TIMED), is_small=is_small))
     if attainment_ratio < 1.0:
         rungs.append(_make_share_rung(problem, rows, attainment_ratio, options, is_small=is_small))
-    return rungs
+    if is_rhythm_kept(case):
+        return rungs
+    return [replace(rung, kind=RungKind.REFERENCE, attainment_ratio=None) for rung in rungs]
 
 
 def _make_whole_rung(problem: ClairvoyantProblem, texts: tuple[str, ...], *, is_small: bool) -> Rung:

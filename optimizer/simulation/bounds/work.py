@@ -136,7 +136,7 @@ def make_replica_work(
     shares = {
         "batch": decode / limits.max_running_requests,
         "tokens": (decode + prompt) / limits.max_batched_tokens,
-        "memory": read / limits.kv_capacity_tokens,
+        "memory": read / _get_most_context_tokens(limits),
     }
     heaviest = max(shares, key=lambda name: (shares[name], name))
     if isinstance(performance, IterationLaw):
@@ -164,9 +164,14 @@ def make_replica_work(
             per_decode_token_s=law.per_request_s + each_s,
         )
     else:
-        each_s = law.fixed_s / limits.kv_capacity_tokens
+        each_s = law.fixed_s / _get_most_context_tokens(limits)
         work = replace(work, per_context_token_s=law.per_context_token_s + each_s)
     return work.scale(1.0 - _SAFETY_RATIO)
+
+
+def _get_most_context_tokens(limits: EngineLimits) -> int:
+    """Return M: what the cache holds, and the newest token of every request, which is not in it yet."""
+    return limits.kv_capacity_tokens + limits.max_running_requests
 
 
 def _compute_iterations_per_paced_token(law: IterationLaw, requests: AskedRequests) -> float:

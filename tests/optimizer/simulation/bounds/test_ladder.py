@@ -18,6 +18,7 @@ from optimizer.simulation.bounds import (
     compute_run_ladder,
     get_rhythm,
     make_bound_cases,
+    make_mean_problem,
 )
 from optimizer.simulation.cluster import (
     Actuation,
@@ -170,6 +171,43 @@ def test_every_llm_counts_at_what_it_attained_itself() -> None:
     alone = [compute_ladder(case, share, QUICK).bound for case, share in zip(cases, shares, strict=True)]
     assert ladder.bound == pytest.approx(sum(alone))
     assert ladder.is_above_bound(result.cost)
+
+
+def test_a_planner_who_knows_the_future_comes_close_to_the_bound() -> None:
+    line = clusters.make_variant("a", startup_s=60.0)
+    stretches = [(8.0, 300.0), (24.0, 300.0), (48.0, 300.0), (16.0, 300.0)]
+    requests = clusters.make_changing_requests(stretches, 900, 150, seed=4)
+    scenario = clusters.make_scenario(requests, 1200.0, variants=(line,), initial=2)
+    (case,) = make_bound_cases(scenario, period_s=15.0, phase_s=1.0)
+    path = solve_clairvoyant(make_mean_problem(case, 60.0)[0], with_path=True).path
+    assert path is not None
+    minutes = path[:, 0].tolist()
+    # Asked for a start-up and a scrape early, kept until the minute is over.
+    needed = [max(minutes[min((15 * step + ahead) // 60, 19)] for ahead in range(0, 105, 15)) for step in range(80)]
+    plants = {line.key(): replace(scenario.plants[line.key()], initial_replicas=needed[0])}
+    scenario = replace(scenario, plants=plants)
+    decider = clusters.Scripted([(15.0 * step, {line.key(): count}) for step, count in enumerate(needed)])
+    result = simulate(scenario, decider, ClusterOptions(), seed=1)
+    ladder = compute_run_ladder(scenario, result, decider, ClusterOptions())
+    assert result.attainment_ratio > 0.99
+    assert ladder.bound < result.cost < 1.4 * ladder.bound
+
+
+def test_where_devices_are_short_whole_steps_bind_slow_starters_only() -> None:
+    (case,) = make_bound_cases(make_scenario(1, quota={"H100": 9}), period_s=15.0)
+    rungs = {rung.name: rung for rung in compute_ladder(case, 1.0, QUICK).rungs}
+    assert rungs["LB1"].is_bound
+    quick = replace(case, variants=tuple(replace(variant, shortest_startup_s=5.0) for variant in case.variants))
+    rungs = {rung.name: rung for rung in compute_ladder(quick, 1.0, QUICK).rungs}
+    assert rungs["LB1"].kind is RungKind.REFERENCE
+    assert not rungs["LB1"].is_bound
+    assert rungs["LBw"].is_bound
+
+
+def test_moments_too_close_leave_the_longer_stretches() -> None:
+    (case,) = make_bound_cases(make_scenario(1), period_s=0.5)
+    ladder = compute_ladder(case, 0.9, replace(QUICK, most_steps=1000))
+    assert {rung.name for rung in ladder.rungs} == {"LBw", "LBw(90%)", "REF"}
 
 
 def test_rungs_stand_in_order_and_say_what_they_are() -> None:
