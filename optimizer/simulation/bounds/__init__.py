@@ -11,7 +11,7 @@ from optimizer.simulation.bounds.case import (
 )
 from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
 from optimizer.simulation.bounds.ladder import Ladder, LadderOptions, Rung, RungKind, add_up_ladders, compute_ladder
-from optimizer.simulation.bounds.run_ladder import compute_run_ladder
+from optimizer.simulation.bounds.run_ladder import compute_run_ladder, make_shared_rung
 from optimizer.simulation.bounds.work import ReplicaWork, fit_law_below, make_rate_work, make_replica_work
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "make_mean_problem",
     "make_rate_work",
     "make_replica_work",
+    "make_shared_rung",
     "make_step_problem",
     "make_stretch_problem",
 ]

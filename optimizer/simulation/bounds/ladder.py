@@ -4,6 +4,7 @@
     LBw, LBw(a)    real numbers of replicas over longer stretches, whatever the rhythm of the policy; everything, or
                    the share a of the requests
     LB1(a), LB1    whole replicas that change at the moments at which the policy may change them; the same two
+    LBs(a)         LBw(a) of several LLMs together under the quota they share
     REF            whole replicas, and all that arrives in a minute served in it: what a planner would do, not a bound
     REF+           the cost of a path where REF itself is out of reach: no less than REF
 

@@ -19,6 +19,7 @@ from optimizer.simulation.bounds import (
     get_rhythm,
     make_bound_cases,
     make_mean_problem,
+    make_shared_rung,
 )
 from optimizer.simulation.cluster import (
     Actuation,
@@ -35,6 +36,7 @@ from optimizer.simulation.deciders.slo import make_slo
 from optimizer.solver.clairvoyant import (
     ClairvoyantProblem,
     ClairvoyantVariant,
+    SharedCap,
     compute_miss_bound,
     solve_clairvoyant,
     solve_time_expanded,
@@ -71,6 +73,36 @@ def make_scenario(seed: int, variants: int = 1, quota: dict[str, int] | None = N
         startup = StartupTime(20.0, 45.0)
         plants[lines[1].key()] = Plant(replace(SLOW, fixed_s=0.02), small, 1, startup=startup, cost_per_hour=1.2)
     return replace(scenario, plants=plants)
+
+
+def make_two_llms(quota: dict[str, int] | None = None) -> Scenario:
+    """Return two LLMs of one variant each, with streams of their own."""
+    one, other = make_scenario(1), make_scenario(2)
+    second = replace(
+        other.models[0],
+        model_id="mistral",
+        variants=tuple(replace(variant, model_id="mistral") for variant in other.models[0].variants),
+    )
+    columns = [
+        np.concatenate([getattr(one.requests, name), getattr(other.requests, name)])
+        for name in ("arrival_ns", "input_tokens", "output_tokens", "cached_tokens", "service_class", "model")
+    ]
+    columns[5][len(one.requests) :] = 1
+    order = np.argsort(columns[0], kind="stable")
+    plants = {
+        **one.plants,
+        **{
+            variant.key(): other.plants[line.key()]
+            for variant, line in zip(second.variants, other.models[0].variants, strict=True)
+        },
+    }
+    return replace(
+        one,
+        models=(*one.models, second),
+        requests=Requests(*(column[order] for column in columns)),
+        plants=plants,
+        quota=quota or {},
+    )
 
 
 def judge(scenario: Scenario, result: SimulationResult, decider: Decider, options: ClusterOptions) -> Ladder:
@@ -140,28 +172,7 @@ def test_prefill_and_decode_apart_are_bounded_together() -> None:
 
 
 def test_every_llm_counts_at_what_it_attained_itself() -> None:
-    one, other = make_scenario(1), make_scenario(2)
-    second = replace(
-        other.models[0],
-        model_id="mistral",
-        variants=tuple(replace(variant, model_id="mistral") for variant in other.models[0].variants),
-    )
-    columns = [
-        np.concatenate([getattr(one.requests, name), getattr(other.requests, name)])
-        for name in ("arrival_ns", "input_tokens", "output_tokens", "cached_tokens", "service_class", "model")
-    ]
-    columns[5][len(one.requests) :] = 1
-    order = np.argsort(columns[0], kind="stable")
-    plants = {
-        **one.plants,
-        **{
-            variant.key(): other.plants[line.key()]
-            for variant, line in zip(second.variants, other.models[0].variants, strict=True)
-        },
-    }
-    both = replace(
-        one, models=(*one.models, second), requests=Requests(*(column[order] for column in columns)), plants=plants
-    )
+    both = make_two_llms()
     decider = make_thrashing(both, [6])
     result = simulate(both, decider, ClusterOptions(), seed=1)
     ladder = judge(both, result, decider, ClusterOptions())
@@ -170,6 +181,30 @@ def test_every_llm_counts_at_what_it_attained_itself() -> None:
     assert shares[0] != shares[1]
     alone = [compute_ladder(case, share, QUICK).bound for case, share in zip(cases, shares, strict=True)]
     assert ladder.bound == pytest.approx(sum(alone))
+    assert ladder.is_above_bound(result.cost)
+
+
+def test_a_quota_that_several_share_raises_the_bound_to_what_they_can_have() -> None:
+    (case,) = make_bound_cases(make_scenario(1, 2), period_s=15.0)
+    cheap, dear = case.variants
+    dear = replace(dear, cost_per_hour=4.0 * cheap.cost_per_hour)
+    case = replace(case, variants=(cheap, dear), name="one")
+    free = compute_ladder(case, 0.99, QUICK).get("LBw(99%)")
+    assert free is not None
+    roomy, short = (SharedCap("H100", ((1.0, 0.0), (1.0, 0.0)), amount) for amount in (100.0, 1.0))
+    loose = make_shared_rung([case, case], [0.99, 0.99], [roomy], 300.0)
+    tight = make_shared_rung([case, case], [0.99, 0.99], [short], 300.0)
+    assert loose.cost <= 2.0 * free.cost + 1e-9
+    assert tight.cost > 1.05 * loose.cost
+    assert tight.kind is RungKind.BOUND
+
+
+def test_llms_that_share_a_quota_are_judged_together() -> None:
+    scenario = make_two_llms(quota={"H100": 11})
+    decider = make_thrashing(scenario, [5])
+    result = simulate(scenario, decider, ClusterOptions(), seed=1)
+    ladder = judge(scenario, result, decider, ClusterOptions())
+    assert ladder.get("LBs(a)") is not None
     assert ladder.is_above_bound(result.cost)
 
 
