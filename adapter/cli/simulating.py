@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapter.clock import Clock, ScaledClock
@@ -45,7 +45,12 @@ def play(options: argparse.Namespace) -> int:
     except InvalidInput as refusal:
         raise Refused(str(refusal)) from refusal
     _tell(stage, runs, options)
-    violated = [outcome for outcome, _, _ in runs if not outcome.is_possible]
+    return judge([outcome for outcome, _, _ in runs])
+
+
+def judge(outcomes: Sequence[Outcome]) -> int:
+    """Return the exit code: 1, and a line for each, where a cost is below its bound."""
+    violated = [outcome for outcome in outcomes if not outcome.is_possible]
     for outcome in violated:
         print(
             f"variant-autoscaler: {outcome.policy} cost less than its bound: simulator or bound is wrong",
