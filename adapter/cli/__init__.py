@@ -37,6 +37,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "check-config": "tell everything that is wrong with a configuration file",
     "plan": "make one dry pass and print decisions with their reasons",
     "doctor": "examine a cluster and say what to mend",
+    "simulate": "play a trace under one policy or several: cost, promises kept, bounds",
 }
 _HIDDEN: Final = ("demo-fleet",)
 
@@ -104,6 +105,8 @@ def _import_fill(name: str) -> Fill:
             from adapter.cli.plan import fill
         case "doctor":
             from adapter.cli.doctor import fill
+        case "simulate":
+            from adapter.cli.simulate import fill
         case _:
             raise AssertionError(name)
     return fill

@@ -40,7 +40,8 @@ def compare(report: Document, settings: Settings, hpa_sync_s: float) -> list[Sum
     ours = _let_us_decide(settings)  # a fluid fleet shows what we look at, not what somebody else may
     evidence = gather_evidence(record, ours, real, ReplayOptions(sync_s=hpa_sync_s)) if record else ()
     if evidence:
-        lines.extend(_describe(evidence, requests))
+        same = "what our policy would have decided" if others else "the same decisions"
+        lines.extend(_describe(evidence, requests, same))
     return lines
 
 
@@ -60,13 +61,13 @@ def to_real_bills(report: Document) -> dict[ModelKey, Bill]:
     return bills
 
 
-def _describe(evidence: Sequence[ModelEvidence], requests: dict[ModelKey, int]) -> list[SummaryLine]:
+def _describe(evidence: Sequence[ModelEvidence], requests: dict[ModelKey, int], same: str) -> list[SummaryLine]:
     ours = _add_up(requests, {entry.key: entry.ours for entry in evidence})
-    lines = [SummaryLine("our mix, replayed", ours.cost, ours.attainment_ratio, "the same decisions on a fluid fleet")]
+    lines = [SummaryLine("our mix, replayed", ours.cost, ours.attainment_ratio, f"{same} on a fluid fleet")]
     for name, note, chosen in (
         (
             "like for like: best single variant each",
-            "the same decisions restricted to",
+            f"{same} restricted to",
             {entry.key: entry.best_like_for_like for entry in evidence},
         ),
         (

@@ -123,7 +123,7 @@ def _make_saturation(model: ServedModel, settings: Settings) -> Options:
 def _make_aibrix(model: ServedModel, settings: Settings) -> Options:
     load = _estimate_cheapest(model, settings)
     return {
-        "algorithm": "kpa",  # the other one multiplies what it asked for, and so grows while replicas are starting
+        "algorithm": "kpa",  # the other one swings where replicas change within its window
         "metric": {"series": RUNNING, "target": _round(load.requests)},
         "observe_window": "60s",
         "panic_window": "15s",

@@ -32,7 +32,8 @@ class SignalSpec:
     kind
         What is made of it.
     labels
-        Only series that carry all of these labels count; values of several are added.
+        Only series that carry all of these labels count; values of several are added, except where what is known of
+        the series says otherwise: of the KV caches of data-parallel ranks the fullest counts.
     quantile_ratio
         Which quantile, 0 < q < 1, of kind ``quantile`` only.
     window_s

@@ -61,15 +61,15 @@ class Batch:
         if self.waiting and not self.preempted:
             self._admit(budget)
 
-    def count_staying(self, steps: int) -> int:
-        """Return for how many iterations, of `steps` at most, `fix` would decide the same.
+    def count_staying(self) -> int:
+        """Return for how many iterations `fix` would decide the same: one as long as prompts are computed.
 
-        Until a request finishes or blocks run short; one iteration while prompts are computed.
+        Else until a request finishes or blocks run short.
         """
         if self.chunks or self.preempted:
             return 1
-        steps = min(steps, self.decode.count_until_finish())
-        return 1 + self.decode.count_fitting(steps - 1, self.kv.free) if steps > 1 else 1
+        count = self.decode.count_until_finish()
+        return 1 + self.decode.count_fitting(count - 1, self.kv.free) if count > 1 else 1
 
     def skip(self, count: int) -> None:
         """End `count` iterations after which it stays as it is, and take the blocks of what comes."""

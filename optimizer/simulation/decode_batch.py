@@ -85,6 +85,8 @@ class DecodeBatch:
 
     def count_growth(self, first: int, count: int) -> int:
         """Return the KV blocks that `count` iterations need anew, the first of them `first` after the coming one."""
+        if count == 1:
+            return self._phases[(self.iteration + first) % self._block_tokens]
         cycles, rest = divmod(count, self._block_tokens)
         blocks = cycles * self.size
         if rest:

@@ -72,8 +72,9 @@ class TokenEngine:
         self._tells_tokens = tells_tokens
         self._batch = Batch(limits)
         self._begin_ticks = self.time_ns * TICKS_PER_NS  # of the running iteration
-        self._steps = Steps(0, 0, 0)  # the running iteration and those behind it, while the batch stays
-        self._leap = 0  # how many of them end before the batch may change; 0 while idle
+        self._stay = 0  # iterations, the running one included, after which the batch may change; 0 while idle
+        self._steps = Steps(0, 0, 0)  # the times of the running iteration and of those behind it
+        self._leap = 0  # how many of them follow those times, `_stay` at most
         self._events: list[EngineEvent] = []
 
     @property
@@ -88,9 +89,9 @@ class TokenEngine:
 
     @property
     def next_change_ns(self) -> int | None:
-        """When the batch may change next unless a request arrives or leaves [ns]; None while idle.
+        """When to look again at the latest, unless a request arrives or leaves [ns]; None while idle.
 
-        Nothing starts, finishes or is preempted before; only tokens come.
+        Nothing starts, finishes or is preempted before; only tokens come. Then something may.
         """
         return self._end_ns(self._leap) if self._leap else None
 
@@ -143,8 +144,8 @@ class TokenEngine:
         sequence = batch.waiting[request.request_id] = Sequence(request)
         if not self._leap:
             self._begin_iteration(arrival_ns * TICKS_PER_NS)
-        elif self._leap > 1 and len(batch.waiting) == 1 and batch.has_room(sequence):
-            self._leap = 1  # those that waited before had no room, and will not have any while the batch stays
+        elif self._stay > 1 and len(batch.waiting) == 1 and batch.has_room(sequence):
+            self._leap = self._stay = 1  # those that waited before had no room, and get none while the batch stays
         return True
 
     def cancel(self, request_id: str, now_s: float) -> EndedRequest | None:
@@ -154,7 +155,7 @@ class TokenEngine:
         sequence = self._batch.drop(request_id)
         if sequence is None:
             return None
-        self._leap = min(self._leap, 1)
+        self._leap = self._stay = min(self._leap, 1)
         self.counters.left += 1
         return sequence.to_ended(RequestOutcome.LEFT, now_ns)
 
@@ -201,6 +202,10 @@ class TokenEngine:
                 if ended := self._steps.count_ended(now_ticks - self._begin_ticks):
                     self._skip(ended)
                 break
+            if self._leap < self._stay:
+                self._skip(self._leap)
+                self._plan_leap()
+                continue
             if self._leap > 1:
                 self._skip(self._leap - 1)
             self._end_iteration(end_ticks)
@@ -208,20 +213,25 @@ class TokenEngine:
         self.time_ns = now_ns
 
     def _begin_iteration(self, time_ticks: int) -> None:
-        """Fix what the iteration that begins at `time_ticks` does and for how many more it stays so, or become idle."""
+        """Fix what the iteration that begins at `time_ticks` does, and how long it stays at that, or become idle."""
         batch, self._begin_ticks = self._batch, time_ticks
         if not batch.running and not batch.waiting:
-            self._leap = 0
+            self._leap = self._stay = 0
             return
         batch.fix()
         if batch.admitted or batch.preempted:
             self._note_moves(time_ticks)
-        decode, prompt_tokens = batch.decode, 0
-        for _, tokens in batch.chunks:
+        self._stay = batch.count_staying()
+        self._plan_leap()
+
+    def _plan_leap(self) -> None:
+        """Find out how long the iterations take from the one that begins now on."""
+        decode, prompt_tokens = self._batch.decode, 0
+        for _, tokens in self._batch.chunks:
             prompt_tokens += tokens
         iteration = self.counters.iterations
         self._steps = self._step_time.plan_steps(decode.size, decode.context_tokens, prompt_tokens, iteration)
-        self._leap = batch.count_staying(self._steps.limit)
+        self._leap = min(self._stay, self._steps.limit)
 
     def _note_moves(self, time_ticks: int) -> None:
         """Count and report who came into the batch at `time_ticks`, and who gave way."""
@@ -245,6 +255,7 @@ class TokenEngine:
         self._begin_ticks += self._steps.sum_ticks(count)
         self._steps = self._steps.skip(count)
         self._leap -= count
+        self._stay -= count
 
     def _count_decoding(self, iterations: int) -> None:
         """Count the decode tokens of `iterations` from the running one on."""

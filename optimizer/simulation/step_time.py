@@ -18,7 +18,7 @@ from optimizer.simulation.noise import NoiseFactors
 from optimizer.simulation.steps import ENDLESS, Steps
 from optimizer.simulation.ticks import FACTOR_ONE, to_ticks
 
-NOISE_ITERATIONS = 32
+NOISE_ITERATIONS = 64
 """Iterations in a row that share a noise factor: what disturbs a server lasts for a while."""
 
 

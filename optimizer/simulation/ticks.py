@@ -28,7 +28,7 @@ def to_s(time_ns: int) -> float:
 
 
 def to_reaching_s(time_ns: int) -> float:
-    """Return the first time [s] that is not before `time_ns` once it is rounded to nanoseconds."""
+    """Return `time_ns` in seconds, or what follows it closest, so that `to_ns` makes of it no earlier time."""
     time_s = time_ns / NS_PER_S
     while to_ns(time_s) < time_ns:
         time_s = math.nextafter(time_s, math.inf)

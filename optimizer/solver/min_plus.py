@@ -15,6 +15,7 @@ Source: derived; distance transforms of sampled functions (Felzenszwalb and Hutt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -44,19 +45,25 @@ def relax_axis(values: IntArray, axis: int, start_cost: int, stop_cost: int) -> 
     if start_cost == stop_cost == 0:
         least = values.min(axis=axis, keepdims=True)
         return np.array(np.broadcast_to(least, values.shape), dtype=np.int64)
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    counts = np.arange(values.shape[axis], dtype=np.int64).reshape(shape)
-    ups, downs = counts * start_cost, counts * stop_cost
+    size, backward = values.shape[axis], (slice(None),) * axis + (slice(None, None, -1),)
+    ups, downs = _make_ramp(values.ndim, axis, size, start_cost), _make_ramp(values.ndim, axis, size, stop_cost)
     down: IntArray = values - downs
     np.minimum.accumulate(down, axis=axis, out=down)
     down += downs
-    up = values + ups
-    backward = np.flip(up, axis)
-    np.minimum.accumulate(backward, axis=axis, out=backward)
-    up -= ups
-    np.minimum(down, up, out=down)
+    up = (values + ups)[backward]
+    np.minimum.accumulate(up, axis=axis, out=up)
+    np.minimum(down, up[backward] - ups, out=down)
     return down
+
+
+@lru_cache(maxsize=256)
+def _make_ramp(ndim: int, axis: int, size: int, cost: int) -> IntArray:
+    """Return ``0, cost, 2*cost, ...`` along `axis`."""
+    shape = [1] * ndim
+    shape[axis] = size
+    ramp = (np.arange(size, dtype=np.int64) * cost).reshape(shape)
+    ramp.flags.writeable = False
+    return ramp
 
 
 def compute_move_costs(size: int, origin: int, start_cost: int, stop_cost: int, low: int = 0) -> IntArray:

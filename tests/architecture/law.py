@@ -146,7 +146,7 @@ _BELOW_COMPOSE = (
     "optimizer.simulation",
 )
 _BELOW_DOCTOR = ("adapter.merging", *_BELOW_CONTROLLER)
-_BELOW_CLI = ("adapter.compose", "adapter.compose_demo", "adapter.doctor", *_BELOW_COMPOSE)
+_BELOW_CLI = ("adapter.compose", "adapter.compose_demo", "adapter.doctor", "adapter.simulation", *_BELOW_COMPOSE)
 
 ROOMS: tuple[Room, ...] = (
     _pure("optimizer.units", powers=""),
@@ -200,6 +200,11 @@ ROOMS: tuple[Room, ...] = (
         "http_in http_out sockets async logging environment processes seeds numpy",
     ),
     _world("adapter.doctor", _BELOW_DOCTOR, "async logging"),
+    _world(
+        "adapter.simulation",
+        ("adapter.config", "adapter.errors", "adapter", *_DOORS, "optimizer.simulation"),
+        "numpy seeds",
+    ),
     _world("adapter.cli", _BELOW_CLI, "async logging environment processes"),
     _world("adapter.__main__", ("adapter.cli",)),
 )
@@ -211,6 +216,7 @@ DOORS = frozenset(
         "optimizer",
         "optimizer.domain",
         "optimizer.simulation",
+        "optimizer.simulation.bounds",
         "optimizer.simulation.cluster",
         "optimizer.simulation.deciders",
     }

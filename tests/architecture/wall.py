@@ -24,6 +24,8 @@ from tests.architecture.sources import Reference, Source, find_references, is_mo
 
 HOUSES = ("optimizer", "adapter")
 _ROOM_BY_NAME = {room.name: room for room in ROOMS}
+_FACE_FUNCTIONS = frozenset({"optimizer.decide", "optimizer.simulation.cluster.simulate"})
+"""Functions that a face shows, each with the name of its module."""
 _CATCH_ALL = frozenset({"Exception", "BaseException"})
 
 
@@ -91,8 +93,8 @@ def _check_rooms(source: Source, room: Room) -> Iterator[Violation]:
 
 def _to_target(reference: Reference) -> str:
     """Return the module of ours that a reference reaches: the longest part of its name that is one."""
-    if reference.name == "optimizer.decide" and reference.module != "optimizer.decide":
-        return "optimizer"  # the façade's function, which has the name of its module
+    if reference.name in _FACE_FUNCTIONS and reference.module != reference.name:
+        return reference.name.rpartition(".")[0]
     parts = reference.name.split(".")
     for length in range(len(parts), 0, -1):
         name = ".".join(parts[:length])

@@ -73,7 +73,7 @@ def encode_old_autoscaler(state: OldAutoscalerState) -> dict[str, Any]:
     return {
         "stable": _encode_pairs(state.stable.samples),
         "panic": _encode_pairs(state.panic.samples),
-        "delay": _encode_pairs(state.delay.samples),
+        "delay": _encode_pairs(_keep_peaks(state.delay.samples)),
         "is_panicking": state.is_panicking,
         "panic_s": state.panic_s,
         "most_replicas": state.most_replicas,
@@ -139,6 +139,15 @@ def decode_optimizer(state: object) -> OptimizerMemory:
         return OptimizerMemory(times_s[0], times_s[1], documents, replicas)
     except (AttributeError, KeyError, TypeError, ValueError):
         return OptimizerMemory()
+
+
+def _keep_peaks(samples: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+    """Return the samples that can still be the largest of a window: those above every later one."""
+    kept: list[tuple[int, float]] = []
+    for sample in reversed(samples):
+        if not kept or sample[1] > kept[-1][1]:
+            kept.append(sample)
+    return tuple(reversed(kept))
 
 
 def _encode_pairs(pairs: tuple[tuple[float, float], ...]) -> list[list[float]]:

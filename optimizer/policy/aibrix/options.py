@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from optimizer.domain import SignalKind, SignalSpec
+from optimizer.domain import ServedModel, SignalKind, SignalSpec
 from optimizer.errors import InvalidInput
 from optimizer.policy.aibrix.profile import AibrixProfile
 from optimizer.policy.aibrix.scaling_settings import ScalingSettings
@@ -36,8 +36,8 @@ class Version(StrEnum):
 class Source(StrEnum):
     """What is made of the values of the pods of a variant."""
 
-    POD = "pod"  # their mean
-    TOTAL = "total"  # their sum, as an external metric would tell
+    POD = "pod"  # their mean, which is what apa multiplies by
+    TOTAL = "total"  # their sum, as an external metric would tell, which is what kpa divides
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class AibrixOptions:
     signal
         The series that ``kpa`` and ``apa`` look at.
     source
-        Mean or sum over pods; of ``head`` only, v0.4 takes the sum.
+        Mean or sum over pods: ``pod`` for ``apa``, ``total`` for ``kpa`` unless set; of ``head`` only, v0.4 adds up.
     scaling
         Target, rates, tolerances and windows; its bounds do not count, those of the variants do.
     profiles
@@ -60,10 +60,10 @@ class AibrixOptions:
         Prices that these profiles name, by name of the variant; others are the configured ones.
     """
 
-    algorithm: Algorithm = Algorithm.APA
+    algorithm: Algorithm = Algorithm.KPA
     version: Version = Version.HEAD
     signal: SignalSpec = field(default_factory=lambda: SignalSpec(METRIC, "vllm:kv_cache_usage_perc"))
-    source: Source = Source.POD
+    source: Source = Source.TOTAL
     scaling: ScalingSettings = field(default_factory=lambda: ScalingSettings(target=0.5))
     profiles: Mapping[str, AibrixProfile] = field(default_factory=dict)
     own_costs: Mapping[str, float] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def decode_options(options: Mapping[str, object], variants: Sequence[str] | None
         When something is wrong: it names everything.
     """
     reader = OptionReader(options)
-    algorithm = reader.choice("algorithm", Algorithm.APA)
+    algorithm = reader.choice("algorithm", Algorithm.KPA)
     version = reader.choice("version", Version.HEAD)
     signal, target = _read_metric(reader.mapping("metric"))
     profiles, own_costs = _read_profiles(reader.mapping("profiles"), variants)
@@ -105,7 +105,7 @@ def decode_options(options: Mapping[str, object], variants: Sequence[str] | None
         algorithm,
         version,
         signal,
-        reader.choice("source", Source.POD),
+        reader.choice("source", Source.TOTAL if algorithm is Algorithm.KPA else Source.POD),
         _read_scaling(reader, target, algorithm, version),
         profiles,
         own_costs,
@@ -116,6 +116,22 @@ def decode_options(options: Mapping[str, object], variants: Sequence[str] | None
             reader.refuse(key, f"left out with algorithm {algorithm} of version {version}", options[key])
     reader.finish()
     return decoded
+
+
+def check_bounds(options: AibrixOptions, model: ServedModel) -> None:
+    """Check that ``apa`` cannot run away: it multiplies the present count by what was seen over minutes.
+
+    Raises
+    ------
+    InvalidInput
+        When neither the LLM nor a variant of it has an upper bound, which every PodAutoscaler must have.
+    """
+    if options.algorithm is not Algorithm.APA or model.max_replicas is not None:
+        return
+    for variant in model.variants:
+        if variant.max_replicas is None:
+            field_name = f"variant {variant.name}: max_replicas"
+            raise InvalidInput(field_name, "given with algorithm apa, which multiplies what is there", None)
 
 
 def _read_metric(reader: OptionReader) -> tuple[SignalSpec, float]:

@@ -5,18 +5,20 @@ pods; no load moves between them. ``optimizer`` looks at the requests of the LLM
 variants of least cost by capacity profiles, configured or made from what is known of their speed.
 
 The rules are the peer's, with its quirks; what differs is what would hurt a live fleet: a pod that does not tell counts
-as missing, never as 0; no report at all keeps what is there; rates are taken over the time that was watched; an idle
-count and a loaded one are both whole replicas; a variant without any profile is left alone. Bounds, limits, calm and
-order of steps are those of every policy.
+as missing, never as 0, and one that starts as carrying nothing; no report at all keeps what is there; ``kpa`` is given
+the sum over pods unless told otherwise; rates are taken over the time that was watched; an idle count and a loaded one
+are both whole replicas; a variant without any profile is left alone. Bounds, limits, calm and order of steps are those
+of every policy.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from optimizer.domain import ServedModel, Settings, SignalSpec
+from optimizer.domain import PodPhase, ServedModel, Settings, SignalSpec
 from optimizer.policy.aibrix.autoscaler import Strategy, Tick, step_autoscaler
 from optimizer.policy.aibrix.gpu_optimizer import (
     CapacityProfile,
@@ -32,11 +34,19 @@ from optimizer.policy.aibrix.memory import (
 )
 from optimizer.policy.aibrix.modelled_profile import ModelledProfile, is_modelled
 from optimizer.policy.aibrix.old_autoscaler import OldTick, step_old_autoscaler
-from optimizer.policy.aibrix.options import METRIC, AibrixOptions, Algorithm, Source, Version, decode_options
+from optimizer.policy.aibrix.options import (
+    METRIC,
+    AibrixOptions,
+    Algorithm,
+    Source,
+    Version,
+    check_bounds,
+    decode_options,
+)
 from optimizer.policy.aibrix.request_memory import step_requests, track_requests
 from optimizer.policy.aibrix.scaling_settings import ScalingSettings
 from optimizer.policy.protocol import FixedReplicas, ModelView, PolicyState, VariantView
-from optimizer.policy.single_pools import bound_count, may_be_zero, read_signal
+from optimizer.policy.single_pools import bound_count, may_be_zero
 
 _MOST_REPLICAS = 2**31 - 1
 
@@ -50,6 +60,7 @@ class AibrixPolicy:
         """Return the replicas wanted at `now_s` [s]; see `Policy`."""
         del settings  # prices stand in the view
         options = decode_options(view.model.policy_options)
+        check_bounds(options, view.model)
         kind = f"{options.algorithm} {options.version}"
         remembered = state.get("memory") if state.get("kind") == kind else None
         memory: Mapping[str, Any]
@@ -66,7 +77,7 @@ class AibrixPolicy:
 
     def check_options(self, model: ServedModel) -> None:
         """Check the options of `model`, with the names of its variants; see `OptionsChecker`."""
-        decode_options(model.policy_options, [variant.name for variant in model.variants])
+        check_bounds(decode_options(model.policy_options, [variant.name for variant in model.variants]), model)
 
 
 def _propose_pools(
@@ -83,31 +94,38 @@ def _propose_pools(
 
 
 def _bound_settings(view: ModelView, line: VariantView, options: AibrixOptions) -> ScalingSettings:
-    most = line.variant.max_replicas
+    bounds = [bound for bound in (line.variant.max_replicas, view.model.max_replicas) if bound is not None]
+    most = min(bounds, default=_MOST_REPLICAS)
     least = line.variant.min_replicas if may_be_zero(view) else max(line.variant.min_replicas, 1)
-    return replace(options.scaling, min_replicas=least, max_replicas=_MOST_REPLICAS if most is None else most)
+    return replace(options.scaling, min_replicas=min(least, most), max_replicas=most)
 
 
 def _step_pool(
     view: ModelView, line: VariantView, remembered: object, now_s: float, options: AibrixOptions
 ) -> tuple[int, dict[str, Any]]:
     settings = _bound_settings(view, line, options)
-    reading = read_signal(view, line, METRIC)
-    total = reading.extrapolate()
-    values: tuple[float, ...] | None = reading.values or None
-    if options.source is Source.TOTAL and total is not None:
-        values = (total,)
+    value = _sum_up(view, line)
+    if value is not None and options.source is Source.POD:
+        value /= max(line.published_replicas, line.state.observed_replicas, 1)  # who is on the way carries nothing yet
+    tick = Tick(line.published_replicas, None if value is None else (value,))
     strategy = Strategy(options.algorithm.value)
-    tick = Tick(line.published_replicas, values)
     count, state = step_autoscaler(decode_autoscaler(remembered, settings), tick, now_s, settings, strategy)
     return count, encode_autoscaler(state)
+
+
+def _sum_up(view: ModelView, line: VariantView) -> float | None:
+    """Return the sum over the pods that serve, those that say nothing taken for average; None when none does."""
+    ready = {pod.pod for pod in line.state.pods if pod.phase is PodPhase.READY}
+    observed = [entry.values.get(METRIC) for entry in view.signals if entry.pod in ready]
+    told = [entry.value for entry in observed if entry is not None and entry.value is not None]
+    return math.fsum(told) * len(ready) / len(told) if told else None
 
 
 def _step_old_pool(
     view: ModelView, line: VariantView, remembered: object, now_s: float, options: AibrixOptions
 ) -> tuple[int, dict[str, Any]]:
     settings = _bound_settings(view, line, options)
-    total = read_signal(view, line, METRIC).extrapolate()
+    total = _sum_up(view, line)
     tick = OldTick(line.published_replicas, line.state.ready_replicas, None if total is None else (total,))
     before = decode_old_autoscaler(remembered, settings, line.published_replicas)
     count, state = step_old_autoscaler(before, tick, now_s, settings, Strategy(options.algorithm.value))

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from optimizer.policy.dynamo.capacity_models import AggregatedLaw, DecodeLaw, PrefillLaw
 
 MOST_SAMPLES, CELLS, LEAST_SAMPLES = 64, 16, 5
@@ -103,5 +101,7 @@ def _solve(squares: list[list[float]], products: list[float]) -> list[float]:
             (products[0] * squares[1][1] - products[1] * squares[0][1]) / determinant,
             (products[1] * squares[0][0] - products[0] * squares[1][0]) / determinant,
         ]
-    solution = np.linalg.lstsq(np.array(squares), np.array(products), rcond=1e-9)[0]
-    return [float(value) for value in solution]
+    total = squares[0][0] + squares[1][1]  # the only eigenvalue: the pseudo-inverse is the matrix over its square
+    if total <= 0.0:
+        return [0.0, 0.0]
+    return [math.fsum(entry * value for entry, value in zip(row, products, strict=True)) / total**2 for row in squares]

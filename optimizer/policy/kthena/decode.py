@@ -19,6 +19,7 @@ from optimizer.policy.options import OptionReader
 
 LONGEST_PERIOD_S = 1800.0
 """Longest window of any kind [s]."""
+_COUNTER_SUFFIX = "_total"
 _ROLES = (Role.PREFILL, Role.DECODE)
 _SELECTS = (Select.OR.value, Select.AND.value)
 
@@ -78,9 +79,12 @@ def _read_metrics(reader: OptionReader, prefix: str = "") -> tuple[Metric, ...]:
 
 
 def _read_source(reader: OptionReader, name: str) -> tuple[SignalSpec, ...]:
-    kind = reader.choice("kind", SignalKind.GAUGE)
-    is_quantile = kind is SignalKind.QUANTILE
     series = _read_series(reader)
+    is_counter = any(entry.endswith(_COUNTER_SUFFIX) for entry in series)
+    kind = reader.choice("kind", SignalKind.RATE if is_counter else SignalKind.GAUGE)
+    if is_counter and kind is SignalKind.GAUGE:
+        reader.refuse("kind", "rate, since the series is a counter", kind.value)
+    is_quantile = kind is SignalKind.QUANTILE
     if is_quantile and len(series) > 1:
         reader.refuse("series", "one series where kind is quantile, since quantiles do not add up", list(series))
     quantile_ratio = reader.number("quantile_ratio", None, above=0.0, below=1.0)

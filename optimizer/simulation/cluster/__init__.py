@@ -3,9 +3,11 @@
 from optimizer.simulation.cluster.figures import (
     UnderCapacity,
     compute_attainment_by_time,
+    compute_goodput_per_cost,
     compute_quantile_s,
     count_changes,
     count_reversals,
+    find_recovery_s,
     find_under_capacity,
 )
 from optimizer.simulation.cluster.options import (
@@ -58,9 +60,11 @@ __all__ = [
     "UnderCapacity",
     "VariantFigures",
     "compute_attainment_by_time",
+    "compute_goodput_per_cost",
     "compute_quantile_s",
     "count_changes",
     "count_reversals",
+    "find_recovery_s",
     "find_under_capacity",
     "simulate",
 ]

@@ -71,7 +71,11 @@ class Cluster:
             deployment.close()
 
     def scale(self, key: VariantKey, replicas: int, now_ns: int) -> None:
-        """Request `replicas` of `key` from `now_ns` [ns] on.
+        """Request `replicas` of `key`, see `check_answer`, from `now_ns` [ns] on."""
+        self.deployments[key].scale(replicas, now_ns)
+
+    def check_answer(self, key: VariantKey, replicas: int) -> None:
+        """Check that `replicas` of `key` can be asked for.
 
         Raises
         ------
@@ -79,10 +83,9 @@ class Cluster:
             When there is no such variant, or the count is negative.
         """
         if key not in self.deployments:
-            raise InvalidInput("decision", f"about one of {list(self.deployments)}", key)
+            raise InvalidInput("answer", f"about one of {[one.variant for one in self.deployments]}", key)
         if replicas < 0:
             raise InvalidInput(f"replicas of {key.variant}", ">= 0 [replicas]", replicas)
-        self.deployments[key].scale(replicas, now_ns)
 
     def drive(self, replica: Replica, now_ns: int) -> None:
         """Drive the engine of `replica`, if it has one, to `now_ns` [ns]."""

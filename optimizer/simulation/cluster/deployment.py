@@ -113,14 +113,15 @@ class Deployment:
 
     def place(self, replica: Replica, now_ns: int, *, starts: bool = True) -> bool:
         """Give a waiting replica devices and start it; return False when there are none."""
-        placement = self.pool.place(self.key.variant, self.variant.accelerators_per_replica, now_ns)
+        placement = self.pool.place(
+            self.key.variant, self.variant.accelerators_per_replica, now_ns, is_there=not starts
+        )
         if placement is None:
             return False
         replica.placement, replica.placed_ns = placement, now_ns
         self._set_life(replica, Life.STARTING)
         if starts:
-            pull_s = self._site.options.start.image_pull_s if placement.needs_pull else 0.0
-            self._start(now_ns + to_ns(pull_s), replica)
+            self._start(placement.begin_ns, replica)
         self.note_counts(now_ns)
         return True
 
@@ -135,9 +136,8 @@ class Deployment:
         return self._counts[life]
 
     def note_idle(self, replica: Replica, now_ns: int) -> None:
-        """Hear that `replica` has no requests any more."""
-        if replica.life is Life.DRAINING:
-            self._delete(replica, now_ns)
+        """Hear that `replica`, which drains, has no requests any more."""
+        self._delete(replica, now_ns)
 
     def note_counts(self, now_ns: int) -> None:
         """Write the series."""

@@ -14,7 +14,8 @@ from optimizer.simulation.ticks import to_ns
 @dataclass(slots=True, eq=False)
 class _Node:
     free: int
-    images: set[str] = field(default_factory=set)
+    there_ns: int
+    images_ns: dict[str, int] = field(default_factory=dict)  # when each is there
     empty_since_ns: int | None = None
 
 
@@ -24,13 +25,13 @@ class Placement:
 
     Attributes
     ----------
-    needs_pull
-        Whether one of its nodes did not have its image.
+    begin_ns
+        When its nodes and its image on them are there, so that it can begin to start [ns].
     """
 
     nodes: tuple[_Node, ...]
     devices: int
-    needs_pull: bool
+    begin_ns: int
 
 
 class DevicePool:
@@ -54,26 +55,27 @@ class DevicePool:
         self.used = 0
         self._node_devices = options.devices_per_node
         self._idle_ns = to_ns(options.node_idle_s)
+        self._provision_ns, self._pull_ns = to_ns(options.node_provision_s), to_ns(options.image_pull_s)
         self._nodes: list[_Node] = []
 
-    def place(self, image: str, devices: int, now_ns: int) -> Placement | None:
+    def place(self, image: str, devices: int, now_ns: int, *, is_there: bool = False) -> Placement | None:
         """Return `devices` for a replica of `image`, None while the quota has no room.
 
-        Nodes are filled in the order in which they were made; what needs more than one node gets empty ones.
+        Nodes are filled in the order in which they were made; what needs more than one node gets empty ones. Where all
+        `is_there` already, neither nodes nor images are waited for.
         """
         if self.quota is not None and self.used + devices > self.quota:
             return None
         self._drop_idle_nodes(now_ns)
         whole, rest = divmod(devices, self._node_devices)
         parts = [self._node_devices] * whole + ([rest] if rest else [])
-        nodes: list[_Node] = []
-        for part in parts:
-            nodes.append(self._take(part, image))
-        needs_pull = any(image not in node.images for node in nodes)
-        for node in nodes:
-            node.images.add(image)
+        nodes = tuple([self._take(part, image, now_ns) for part in parts])
+        if is_there:
+            for node in nodes:
+                node.there_ns = node.images_ns[image] = now_ns
+        begin_ns = max(self._find_image_ns(node, image, now_ns) for node in nodes)
         self.used += devices
-        return Placement(tuple(nodes), devices, needs_pull)
+        return Placement(nodes, devices, max(begin_ns, now_ns))
 
     def give_back(self, placement: Placement, now_ns: int) -> None:
         """Take the devices of `placement` back."""
@@ -86,12 +88,16 @@ class DevicePool:
                 node.empty_since_ns = now_ns
         self.used -= placement.devices
 
-    def _take(self, devices: int, image: str) -> _Node:
+    def _find_image_ns(self, node: _Node, image: str, now_ns: int) -> int:
+        """Return when `image` is on `node` [ns]; who needs it first has it pulled."""
+        return node.images_ns.setdefault(image, max(now_ns, node.there_ns) + self._pull_ns)
+
+    def _take(self, devices: int, image: str, now_ns: int) -> _Node:
         """Return a node with room, one that has the image if there is one, and take the devices."""
         fitting = [node for node in self._nodes if node.free >= devices]
-        node = next((node for node in fitting if image in node.images), None) or next(iter(fitting), None)
+        node = next((node for node in fitting if image in node.images_ns), None) or next(iter(fitting), None)
         if node is None:
-            node = _Node(self._node_devices)
+            node = _Node(self._node_devices, now_ns + self._provision_ns)
             self._nodes.append(node)
         node.free -= devices
         node.empty_since_ns = None

@@ -82,6 +82,32 @@ def compute_attainment_by_time(result: SimulationResult, bin_s: float = 3600.0) 
     return np.where(arrived > 0, kept / np.maximum(arrived, 1), 1.0)
 
 
+def find_recovery_s(
+    result: SimulationResult, after_s: float, *, bin_s: float = 30.0, target_ratio: float = 0.99, bins: int = 5
+) -> float:
+    """Return how long after `after_s` requests kept missing: until the first of `bins` bins in a row at the target [s].
+
+    0 where none was missed, infinite where it never recovers.
+
+    Raises
+    ------
+    InvalidInput
+        When the latencies of requests were not kept.
+    """
+    attained = compute_attainment_by_time(result, bin_s) >= target_ratio
+    first = math.floor(after_s / bin_s)
+    for index in range(first, len(attained) - bins + 1):
+        if bool(attained[index : index + bins].all()):
+            return max(index * bin_s - after_s, 0.0)
+    return math.inf
+
+
+def compute_goodput_per_cost(result: SimulationResult) -> float:
+    """Return the requests that kept every promise by what they cost [1/currency], infinite where nothing was billed."""
+    kept = sum(figures.met_all for figures in result.classes)
+    return kept / result.cost if result.cost > 0.0 else math.inf
+
+
 def count_changes(result: SimulationResult) -> int:
     """Return how often the requested replicas of any variant changed."""
     return sum(max(len(one.replicas.requested.value) - 1, 0) for one in result.variants.values())

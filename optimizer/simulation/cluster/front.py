@@ -11,7 +11,7 @@ from collections.abc import Callable
 from optimizer.domain import Role, ServedModel
 from optimizer.simulation.cluster.deployment import Deployment
 from optimizer.simulation.cluster.recorder import Recorder
-from optimizer.simulation.cluster.replica import Replica
+from optimizer.simulation.cluster.replica import Life, Replica
 from optimizer.simulation.cluster.result import Ending
 from optimizer.simulation.cluster.scenario import Requests
 from optimizer.simulation.cluster.site import Site
@@ -38,8 +38,8 @@ class Front:
 
     Attributes
     ----------
-    arrived, refused
-        Requests that came, and those that failed here.
+    arrived
+        Requests that came.
     """
 
     def __init__(
@@ -51,11 +51,10 @@ class Front:
         recorder: Recorder,
         get_deployment: Callable[[Replica], Deployment],
     ) -> None:
-        self.arrived = self.refused = 0
+        self.arrived = 0
         options = site.options
         self._requests, self._options, self._queue, self._recorder = requests, options, site.queue, recorder
         self._get_deployment = get_deployment
-        self._is_split = any(variant.main_role is Role.PREFILL for variant in model.variants)
         self._hold_ns = to_ns(options.hold_s) if model.has_gateway else 0
         self._entry, self._decode = Stage(options), Stage(options)
         self._held: dict[int, Stage] = {}
@@ -94,7 +93,7 @@ class Front:
     def drive(self, now_ns: int, replica: Replica) -> None:
         """Drive the engine of `replica` to `now_ns` [ns] and plan when to do so next."""
         self._collect(replica, now_ns)
-        if not replica.load:
+        if not replica.requests and replica.life is Life.DRAINING:
             self._get_deployment(replica).note_idle(replica, now_ns)
         self._plan_wake(replica)
 
@@ -114,18 +113,18 @@ class Front:
         elif replica.key.role is Role.PREFILL:
             output_tokens = 1
         if input_tokens + output_tokens > replica.engine.max_request_tokens:
-            self._refuse(index, Ending.TOO_LONG)
+            self._recorder.fail(index, Ending.TOO_LONG)
             return
         request = EngineRequest(str(index), to_s(now_ns), input_tokens, output_tokens, cached_tokens)
         if replica.submit(index, request):
             self._plan_wake(replica)
         else:
-            self._refuse(index, Ending.REJECTED)
+            self._recorder.fail(index, Ending.REJECTED)
 
     def _hold(self, now_ns: int, index: int, stage: Stage) -> None:
         hold_ns = to_ns(self._options.hold_s) if stage is self._decode else self._hold_ns
         if hold_ns == 0:
-            self._refuse(index, Ending.UNSERVED)
+            self._recorder.fail(index, Ending.UNSERVED)
             return
         self._held[index] = stage
         self._queue.plan(now_ns + hold_ns, self._give_up, (index, stage))
@@ -135,11 +134,7 @@ class Front:
         index, stage = subject
         if self._held.get(index) is stage:
             del self._held[index]
-            self._refuse(index, Ending.UNSERVED)
-
-    def _refuse(self, index: int, ending: Ending) -> None:
-        self.refused += 1
-        self._recorder.fail(index, ending)
+            self._recorder.fail(index, Ending.UNSERVED)
 
     def _collect(self, replica: Replica, now_ns: int) -> None:
         """Drive `replica` and take what finished."""
@@ -166,7 +161,7 @@ class Front:
         self._recorder.finish(index, ttft_s, ended.itl_s or 0.0, ttlt_s)
 
     def _plan_wake(self, replica: Replica) -> None:
-        due_ns = replica.get_due_ns()
+        due_ns = None if replica.engine is None else replica.engine.next_change_ns
         if due_ns is not None and (replica.wake_ns is None or due_ns < replica.wake_ns):
             replica.wake_ns = due_ns
             self._queue.plan(due_ns, self._wake, replica)

@@ -49,6 +49,20 @@ class BucketGuide:
     edges_tokens: tuple[int, ...]
     weights: Mapping[VariantKey, tuple[float, ...]]
 
+    def __post_init__(self) -> None:
+        """Check the weights.
+
+        Raises
+        ------
+        InvalidInput
+            When a variant has another number of them than there are buckets, or one is negative or not finite.
+        """
+        for key, weights in self.weights.items():
+            if len(weights) != len(self.edges_tokens) + 1:
+                raise InvalidInput(f"weights of {key.variant}", f"{len(self.edges_tokens) + 1} of them", len(weights))
+            if not all(0.0 <= weight < math.inf for weight in weights):
+                raise InvalidInput(f"weights of {key.variant}", ">= 0 and finite", weights)
+
 
 @dataclass(frozen=True, slots=True)
 class ScrapeOptions:
@@ -82,9 +96,11 @@ class StartOptions:
     Attributes
     ----------
     image_pull_s
-        Added where the node has not run this variant before [s].
+        How long the first replica of a variant on a node, and those beside it, wait for the image [s].
     devices_per_node
         Devices of one node; a replica that needs more takes whole nodes of its own.
+    node_provision_s
+        How long another node takes to come where none has room [s].
     node_idle_s
         An empty node is kept this long with its images [s].
     failure_ratio
@@ -95,6 +111,7 @@ class StartOptions:
 
     image_pull_s: float = 0.0
     devices_per_node: int = 8
+    node_provision_s: float = 0.0
     node_idle_s: float = 600.0
     failure_ratio: float = 0.0
     backoff_s: float = 10.0

@@ -208,8 +208,8 @@ class PageBody:
         found: dict[str, float | HistogramReading] = {}
         for spec, labeled in self._series:
             values = [value for labels, value in labeled if spec.labels.items() <= {**common, **labels}.items()]
-            if values:
-                found[spec.name] = sum(values)
+            if labeled:  # a count stands at 0 where the name is on the page, and nothing of it is meant
+                found[spec.name] = sum(values, 0.0)
         for spec in self._form.specs:
             if spec.name in found or not spec.labels.items() <= common.items():
                 continue

@@ -7,7 +7,7 @@ from enum import Enum
 from optimizer.domain import PodKey, VariantKey
 from optimizer.simulation.cluster.devices import Placement
 from optimizer.simulation.engine import TokenEngine
-from optimizer.simulation.request import EndedRequest, EngineRequest, EventKind
+from optimizer.simulation.request import EndedRequest, EngineRequest
 
 
 class Life(Enum):
@@ -91,15 +91,6 @@ class Replica:
 
     def drive(self, now_ns: int) -> list[tuple[int, EndedRequest]]:
         """Drive the engine to `now_ns` [ns]; return number and record of every request that finished meanwhile."""
-        if self.engine is None:
-            return []
-        finished = []
-        for event in self.engine.advance_ns(now_ns):
-            if event.kind is EventKind.FINISHED:
-                assert event.ended is not None
-                finished.append((self.requests.pop(event.request_id), event.ended))
-        return finished
-
-    def get_due_ns(self) -> int | None:
-        """Return when something happens next in its engine [ns], None while it is idle."""
-        return None if self.engine is None else self.engine.next_change_ns
+        events = () if self.engine is None else self.engine.advance_ns(now_ns)
+        pop = self.requests.pop
+        return [(pop(event.request_id), event.ended) for event in events if event.ended is not None]

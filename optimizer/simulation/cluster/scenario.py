@@ -19,6 +19,7 @@ from optimizer.domain import (
     IterationLaw,
     IterationTable,
     Limit,
+    Role,
     ServedModel,
     Settings,
     Variant,
@@ -185,13 +186,19 @@ class Scenario:
         Raises
         ------
         InvalidInput
-            When a variant has no truth, a request no LLM or class, or one arrives after the horizon.
+            When a variant has no truth, a request no LLM or class, one arrives after the horizon, or what was prefilled
+            can be decoded nowhere.
         """
         if not 0.0 < self.horizon_s < math.inf:
             raise InvalidInput("horizon_s", "> 0 and finite [s]", self.horizon_s)
         missing = [key for key in self.variants if key not in self.plants]
         if missing:
             raise InvalidInput("plants", "one for every variant", f"none for {missing}")
+        for model in self.models:
+            roles = {variant.main_role for variant in model.variants}
+            if Role.PREFILL in roles and Role.DECODE not in roles:
+                bound = "with one of role decode beside those of role prefill"
+                raise InvalidInput(f"variants of {model.model_id}", bound, sorted(roles))
         self._check_requests()
 
     @property

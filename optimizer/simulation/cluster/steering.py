@@ -69,6 +69,7 @@ class Steering:
         answer = self._decider.step(self._look(now_ns, requested))
         self.steps += 1
         for key, replicas in answer.items():
+            self._cluster.check_answer(key, replicas)
             if self._asked.get(key) != replicas:
                 self._asked[key] = replicas
                 self.changes.append(DecisionChange(to_s(now_ns), key, replicas))
@@ -91,13 +92,7 @@ class Followers:
         self._cluster.queue.plan(to_ns(self._options.phase_s), self._sync)
 
     def publish(self, key: VariantKey, replicas: int, now_ns: int) -> None:
-        """Make `replicas` the number of `key` from `now_ns` [ns] on.
-
-        Raises
-        ------
-        KeyError
-            When there is no such variant.
-        """
+        """Make `replicas` the number of `key` from `now_ns` [ns] on."""
         numbers = self._published[key]
         if not numbers or numbers[-1][1] != replicas:
             numbers.append((now_ns, replicas))

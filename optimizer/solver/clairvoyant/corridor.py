@@ -21,7 +21,7 @@ from optimizer.solver.clairvoyant.problem import (
 from optimizer.solver.clairvoyant.program import FORBIDDEN_UNITS
 from optimizer.solver.min_plus import IntArray
 
-MOST_FLEETS = 2048
+MOST_FLEETS = 256
 _WIDEST = 5
 
 

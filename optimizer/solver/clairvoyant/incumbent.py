@@ -1,8 +1,8 @@
 """A good path where the best is out of reach: round a real-valued one up, then improve one variant at a time.
 
 With all other variants fixed, what one variant must have in each step lies between two whole numbers, and its best
-path between them is found exactly by the same min-plus steps along one axis; then all move a little together (see
-`corridor`). It is repeated until nothing gets cheaper.
+path between them is found exactly by the same min-plus steps along one axis; the best of several
+beginnings then moves all variants a little together (see `corridor`), for as long as that saves anything.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from optimizer.solver.clairvoyant.problem import (
 from optimizer.solver.clairvoyant.program import FORBIDDEN_UNITS
 from optimizer.solver.min_plus import IntArray, compute_move_costs, relax_axis
 
-ROUNDS = 6
+ROUNDS = 5
 _ROUNDING = 1e-6
 
 
@@ -46,12 +46,21 @@ def find_incumbent(problem: ClairvoyantProblem, replicas: FloatArray) -> IntArra
         alone = np.tile(least, (len(problem.durations_s), 1))
         alone[:, number] = _find_room(problem, alone, number)[0]
         beginnings.append(alone)
-    paths = [_improve(problem, beginning) for beginning in beginnings]
+    paths = [_improve_lines(problem, beginning) for beginning in beginnings]
     feasible = [path for path in paths if is_path_feasible(problem, path)]
-    return min(feasible, key=lambda path: compute_path_units(problem, path), default=None)
+    if not feasible:
+        return None
+    best = min(feasible, key=lambda path: compute_path_units(problem, path))
+    for _ in range(ROUNDS):
+        path = _improve_lines(problem, improve_within_corridor(problem, best))
+        if compute_path_units(problem, path) >= compute_path_units(problem, best):
+            break
+        best = path
+    return best
 
 
-def _improve(problem: ClairvoyantProblem, path: IntArray) -> IntArray:
+def _improve_lines(problem: ClairvoyantProblem, path: IntArray) -> IntArray:
+    """Return `path` with one variant after the other improved, until a round saves nothing."""
     cost = math.inf
     for _ in range(ROUNDS):
         for number in range(len(problem.variants)):
@@ -59,7 +68,6 @@ def _improve(problem: ClairvoyantProblem, path: IntArray) -> IntArray:
             if bool(np.all(lows <= highs)):
                 path = path.copy()
                 path[:, number] = _find_best_line(problem, number, lows, highs)
-        path = improve_within_corridor(problem, path)
         now = compute_path_units(problem, path)
         if now >= cost:
             break

@@ -13,7 +13,7 @@ from adapter import __version__
 from adapter.cli import main, parse
 
 PROJECT = Path(__file__).resolve().parents[3]
-COMMANDS = ("run", "demo", "check-config", "plan", "doctor")
+COMMANDS = ("run", "demo", "check-config", "plan", "doctor", "simulate")
 
 
 def _read_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -127,6 +127,42 @@ def test_a_histogram_of_the_table_and_its_older_name_are_found() -> None:
     assert get(page, quantile("vllm:inter_token_latency_seconds")) == get(page, quantile(name)) == expected
 
 
+# --- other engines ----------------------------------------------------------------------------------------------------
+SGLANG = (
+    """
+sglang:num_running_reqs{model_name="m"} 3
+sglang:num_queue_reqs{model_name="m"} 4
+sglang:num_grammar_queue_reqs{model_name="m"} 1
+sglang:token_usage{model_name="m",dp_rank="0"} 0.3
+sglang:token_usage{model_name="m",dp_rank="1"} 0.6
+sglang:prompt_tokens_total{model_name="m"} 70
+sglang:num_requests_total{model_name="m"} 8
+""".lstrip()
+    + make_histogram_lines("sglang:time_to_first_token_seconds", 'model_name="m"', 3, 10)
+)
+
+
+@pytest.mark.parametrize(
+    "spec, value",
+    [
+        (gauge("vllm:num_requests_running"), 3.0),
+        (gauge("vllm:num_requests_waiting"), 5.0),
+        (gauge("vllm:kv_cache_usage_perc"), 0.6),
+        (gauge("vllm:kv_cache_usage_perc", dp_rank="0"), 0.3),
+        (gauge("sglang:num_queue_reqs"), 4.0),
+        (rate("vllm:prompt_tokens_total"), 70.0),
+        (rate("vllm:request_success_total"), 8.0),
+        (quantile("vllm:time_to_first_token_seconds"), HistogramReading((0.1,), (3.0,), 10.0, 1.5)),
+        (gauge("vllm:lora_requests_info"), None),
+        (quantile("vllm:request_params_n"), None),
+    ],
+)
+def test_what_another_engine_calls_otherwise_is_found_all_the_same(
+    spec: SignalSpec, value: float | HistogramReading | None
+) -> None:
+    assert read(SGLANG, spec, engine="sglang").series.get("wanted") == value
+
+
 # --- what else is on the page -----------------------------------------------------------------------------------------
 def test_labels_of_asked_series_are_taken_for_no_llm_and_no_rank() -> None:
     page = TOKENS + 'adapters_loaded{model_name="lora-1",engine="warm"} 3\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,15 @@ def test_ours_stands_first_measured_and_replayed_and_every_baseline_says_what_it
     assert min(costs.values()) > 0.0
     assert costs[hindsight.name] <= costs[peak.name]
     assert alike.saving_ratio == pytest.approx(1.0 - costs[replayed.name] / costs[alike.name])
+
+
+def test_with_somebody_elses_policy_ours_stands_beside_what_was_measured() -> None:
+    models = tuple(replace(model, policy="knative", policy_options={"total": 8}) for model in SETTINGS.models)
+    measured, *others = compare(make_report(2.0), replace(SETTINGS, models=models), hpa_sync_s=15.0)
+    assert measured.name == "policy knative, measured"
+    assert others[0].note == "what our policy would have decided on a fluid fleet"
+    expected = compare(make_report(2.0), SETTINGS, hpa_sync_s=15.0)[1:]
+    assert [(line.name, line.cost) for line in others] == [(line.name, line.cost) for line in expected]
 
 
 def test_a_demo_without_requests_has_no_baselines() -> None:

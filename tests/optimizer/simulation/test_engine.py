@@ -87,17 +87,6 @@ def test_steady_load_meets_the_fluid_model() -> None:
     assert itl.total / itl.count == pytest.approx(fluid_s, rel=0.08)
 
 
-def test_prefill_only_requests_wait_as_in_an_m_d_1_queue() -> None:
-    """One place, one output token: service is constant, so W = rho * s / (2 (1 - rho))."""
-    engine = make_engine(replace(ROOMY, max_running_requests=1))
-    service_s = 0.01 + 5e-5 * 800
-    rate_per_s = 0.6 / service_s
-    arrivals = np.cumsum(np.random.default_rng(7).exponential(1 / rate_per_s, 40_000))
-    play(engine, [EngineRequest(f"r{n}", float(t), 800, 1) for n, t in enumerate(arrivals)])
-    queue = engine.counters.queue_time
-    assert queue.total / queue.count == pytest.approx(0.6 * service_s / (2 * 0.4), rel=0.05)
-
-
 # --- Against the plain engine -----------------------------------------------------------------------------------------
 
 

@@ -53,3 +53,32 @@ def test_no_noise_is_the_law_itself() -> None:
 def test_negative_noise_is_a_wrong_call() -> None:
     with pytest.raises(InvalidInput, match="sigma_ratio"):
         NoisyStepTime(make_step_time(LAW), -0.1, np.random.default_rng(5))
+
+
+@pytest.mark.parametrize("performance", [LAW, TABLE], ids=["law", "table"])
+def test_a_slowed_replica_takes_as_many_times_longer(performance: IterationLaw | IterationTable) -> None:
+    usual, slowed = make_step_time(performance), make_step_time(performance, 1.5)
+    for n, context_tokens, prompt_tokens in ((1, 50, 0), (7, 9000, 300), (0, 0, 2000), (120, 600_000, 0)):
+        expected_s = 1.5 * plan_s(usual, n, context_tokens, prompt_tokens)
+        assert plan_s(slowed, n, context_tokens, prompt_tokens) == pytest.approx(expected_s, rel=1e-9)
+
+
+@pytest.mark.parametrize("slowdown_ratio", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_slowdown_that_is_none_is_a_wrong_call(slowdown_ratio: float) -> None:
+    with pytest.raises(InvalidInput, match="slowdown_ratio"):
+        make_step_time(LAW, slowdown_ratio)
+
+
+def test_a_table_s_steps_end_where_its_cell_does() -> None:
+    """A batch of 50 leaves the first cell when its mean context passes 100 tokens."""
+    steps = make_step_time(TABLE).plan_steps(50, 50 * 90 + 30, 0, 0)
+    assert (steps.limit, steps.growth_ticks) == (10, 0)
+    assert make_step_time(TABLE).plan_steps(50, 50 * 100 + 30, 0, 0).growth_ticks > 0
+
+
+def test_noise_stays_for_a_while_and_then_changes() -> None:
+    noisy = NoisyStepTime(make_step_time(LAW), 0.3, np.random.default_rng(1))
+    steps = noisy.plan_steps(1, 0, 0, NOISE_ITERATIONS + 10)
+    assert steps.limit == NOISE_ITERATIONS - 10
+    assert plan_s(noisy, 1, 0, 0, 2 * NOISE_ITERATIONS - 1) == plan_s(noisy, 1, 0, 0, NOISE_ITERATIONS + 11)
+    assert len({plan_s(noisy, 1, 0, 0, NOISE_ITERATIONS * block) for block in range(2, 30)}) > 20

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from optimizer.demand import DemandHistory, DemandNow, LoadShares, RateSample
-from optimizer.domain import Observation, PodSignals, Reason, ReasonCode, ServedModel, Variant
+from optimizer.domain import Observation, PodPhase, PodSignals, Reason, ReasonCode, ServedModel, Variant
 from optimizer.errors import InvalidInput
 from optimizer.policy import BUILT_IN_POLICIES, ModelView, OptionsChecker, PolicyState, SignalReader, VariantView
 from optimizer.policy.aibrix import AibrixPolicy
@@ -15,8 +15,9 @@ from tests.builders.snapshots import make_state, make_workload
 from tests.builders.story import get_capacity_per_s, make_model, make_settings, make_variant
 
 SETTINGS = make_settings()
-SMALL, LARGE = make_variant("small", cost_per_hour=1.0), make_variant("large", cost_per_hour=1.5, speed=4.0)
-BUSY = {"metric": {"series": "vllm:num_requests_running", "target": 10}}
+SMALL = make_variant("small", cost_per_hour=1.0, maximum=100)
+LARGE = make_variant("large", cost_per_hour=1.5, speed=4.0, maximum=100)
+BUSY = {"algorithm": "apa", "metric": {"series": "vllm:num_requests_running", "target": 10}}
 
 
 def with_options(options: Mapping[str, object], *variants: Variant) -> ServedModel:
@@ -91,6 +92,15 @@ def test_v0_4_adds_up_the_pods_and_panics_early() -> None:
     assert run(apa, (10.0, 40.0), 1)[0] == [1, 2]
 
 
+def test_the_delay_of_v0_4_is_remembered_in_few_words() -> None:
+    model = with_options({**BUSY, "algorithm": "kpa", "version": "v0.4", "scale_down_delay": "1m"}, SMALL)
+    course, state = run(model, (10.0,) * 5 + (30.0,) * 30 + (1.0,) * 200, 1, period_s=1.0)
+    peak = max(course)
+    assert 40 <= course.count(peak) <= 140  # the panic window, the panic, and the delay after it
+    assert course[-1] < peak
+    assert len(state["memory"]["small"]["delay"]) < 5
+
+
 @pytest.mark.parametrize("version", ["head", "v0.4"])
 @pytest.mark.parametrize("algorithm", ["kpa", "apa"])
 def test_without_any_report_what_is_there_is_kept(algorithm: str, version: str) -> None:
@@ -104,6 +114,17 @@ def test_a_pod_that_does_not_tell_is_missing_and_not_idle() -> None:
     model = with_options({**BUSY, "algorithm": "kpa", "source": "total"}, SMALL)
     proposal, _ = AibrixPolicy().propose(look(model, {"small": (20.0, 20.0, None, None)}), {}, 0.0, SETTINGS)
     assert proposal.by_variant[SMALL.key()] == 8
+
+
+def test_pods_that_start_carry_nothing_and_do_not_multiply_the_fleet() -> None:
+    for algorithm in ("apa", "kpa"):
+        model = with_options({**BUSY, "algorithm": algorithm}, SMALL)
+        view = look(model, {"small": (40.0, 40.0)}, published={"small": 8})
+        (line,) = view.variants
+        starting = make_state("small", ("small-8", "small-9"), phase=PodPhase.STARTING).pods
+        line = replace(line, state=replace(line.state, pods=(*line.state.pods, *starting)))
+        proposal, _ = AibrixPolicy().propose(replace(view, variants=(line,)), {}, 0.0, SETTINGS)
+        assert proposal.by_variant[SMALL.key()] == 8, algorithm
 
 
 def test_every_variant_is_scaled_by_its_own_pods_within_its_own_bounds() -> None:
@@ -202,7 +223,10 @@ def test_the_optimizer_keeps_what_is_there_until_requests_were_seen_and_leaves_a
             ("must be the name of a variant, one of small", "did you mean tputs?", "ascending"),
         ),
         ({"algorithm": "optimizer", "profiles": {"small": {"tputs": "many"}}}, ("tputs must be", "indexes must be")),
-        ({"profiles": {"small": {"tputs": [[1]], "indexes": [[1], [2]]}}}, ("profiles must be left out",)),
+        (
+            {"algorithm": "apa", "profiles": {"small": {"tputs": [[1]], "indexes": [[1], [2]]}}},
+            ("profiles must be left out",),
+        ),
         (
             {
                 "algorithm": "optimizer",
@@ -220,3 +244,14 @@ def test_every_wrong_option_is_named_at_once(options: dict[str, object], parts: 
         AibrixPolicy().check_options(with_options(options, SMALL, LARGE))
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_apa_must_have_an_upper_bound() -> None:
+    unbounded = replace(SMALL, max_replicas=None)
+    with pytest.raises(InvalidInput, match="variant small: max_replicas must be given with algorithm apa"):
+        AibrixPolicy().check_options(with_options(BUSY, unbounded))
+    AibrixPolicy().check_options(with_options({}, unbounded))
+    AibrixPolicy().check_options(replace(with_options(BUSY, unbounded), max_replicas=9))
+    model = replace(with_options(BUSY, unbounded), max_replicas=3)
+    proposal, _ = AibrixPolicy().propose(look(model, {"small": (90.0, 90.0)}), {}, 0.0, SETTINGS)
+    assert proposal.by_variant[SMALL.key()] == 3

@@ -136,6 +136,15 @@ def test_few_or_contradicting_samples_give_no_law() -> None:
     assert fit_prefill(constant) == PrefillLaw(0.0, 1.0)
 
 
+def test_quantities_that_vary_together_share_the_slope() -> None:
+    store = SampleStore(tuple(IterationSample((float(n), 2.0 * n), 5.0 * n + 1.0) for n in range(6)))
+    law = fit_aggregated(store)
+    assert law is not None
+    assert (law.per_prefill_token_s, law.per_kv_token_s, law.fixed_s) == pytest.approx((1.0, 2.0, 1.0))
+    constant = fit_aggregated(SampleStore(tuple(IterationSample((1.0, 2.0), 3.0) for _ in range(5))))
+    assert constant == AggregatedLaw(0.0, 0.0, 3.0)
+
+
 def test_a_full_store_gives_up_the_oldest_of_its_fullest_cell() -> None:
     store = SampleStore(most_samples=5, cells=4)
     for place, time_s in ((0.0, 1.0), (10.0, 2.0), (10.0, 3.0), (10.0, 4.0), (4.0, 5.0), (5.0, 6.0)):

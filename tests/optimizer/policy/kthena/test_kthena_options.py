@@ -13,7 +13,7 @@ import pytest
 
 from adapter.config.decode import decode_data
 from adapter.errors import ConfigurationError
-from optimizer.domain import Role, ServedModel, WorkloadRef
+from optimizer.domain import Role, ServedModel, SignalKind, WorkloadRef
 from optimizer.policy import InvalidOptions
 from optimizer.policy.kthena import KthenaPolicy
 from optimizer.policy.kthena.admission import PeerPolicy, PeerRatio, PeerTarget, find_peer_problems
@@ -239,6 +239,16 @@ def test_what_does_not_fit_the_model_is_named_at_once() -> None:
     for expected in ("cost_per_hour", "min_replicas <= max_replicas; two", "capacity_per_s must be by variant", "two"):
         assert any(expected in problem for problem in problems), (expected, problems)
     assert any("ratio_constraint must be left out" in problem for problem in problems)
+
+
+def test_a_counter_is_read_as_a_rate_and_never_as_it_stands() -> None:
+    counter: dict[str, Any] = {"series": "vllm:request_success_total", "window": "30s"}
+    (metric,) = decode_options({**GOOD, "metric_sources": {"m": counter}}).metrics
+    assert (metric.signals[0].kind, metric.signals[0].window_s) == (SignalKind.RATE, 30.0)
+    spoiled = {**GOOD, "metric_sources": {"m": {**counter, "kind": "gauge"}}}
+    assert refuse(spoiled) == [
+        "policy_options.metric_sources.m.kind must be rate, since the series is a counter, got 'gauge'"
+    ]
 
 
 def test_quantiles_of_several_series_are_refused() -> None:

@@ -14,6 +14,7 @@ from optimizer.demand import DemandHistory, DemandNow, LoadShares
 from optimizer.domain import (
     Observation,
     PodSignals,
+    Reason,
     ReasonCode,
     Role,
     ServedModel,
@@ -97,6 +98,7 @@ def test_replicas_that_start_damp_growth_and_do_not_block_shrinking() -> None:
     served = make_served(SOLO, behavior=FREE)
     assert count(ask(look(served, {"solo": [30.0] * 2}, {"solo": 6}))[0]) == {"solo": 6}
     assert count(ask(look(served, {"solo": [30.0] * 2}, {"solo": 3}))[0]) == {"solo": 6}
+    assert count(ask(look(served, {"solo": [15.0] * 2}, {"solo": 4}))[0]) == {"solo": 4}
     assert count(ask(look(served, {"solo": [1.0] * 5}, {"solo": 6}))[0]) == {"solo": 1}
 
 
@@ -159,6 +161,21 @@ def test_a_raised_minimum_is_no_panic() -> None:
     proposal, state = ask(look(make_served(raised, behavior=panic), {"solo": [10.0] * 2}))
     assert proposal.note is None
     assert state["groups"]["solo"]["panic_until_s"] is None
+
+
+def test_where_nothing_is_to_run_there_is_no_panic() -> None:
+    panic = {"scale_up": {"panic_policy": {"ratio": 10.0, "period": "1m", "panic_mode_hold": "1m"}}}
+    proposal, state = ask(look(make_served(SOLO, behavior=panic), {"solo": [90.0] * 2}, {"solo": 0}))
+    assert proposal.note is None
+    assert state["groups"]["solo"]["panic_until_s"] is None
+
+
+def test_panic_ends_when_it_is_switched_off() -> None:
+    panic = {"scale_up": {"panic_policy": {"ratio": 10.0, "period": "1m", "panic_mode_hold": "5m"}}}
+    _, state = ask(look(make_served(SOLO, behavior=panic), {"solo": [90.0] * 2}))
+    assert state["groups"]["solo"]["panic_until_s"] == 400.0
+    proposal, state = ask(look(make_served(SOLO, behavior=FREE), {"solo": [1.0] * 8}), state, 115.0)
+    assert (count(proposal), proposal.note) == ({"solo": 1}, None)
 
 
 def test_windows_survive_a_change_of_options_if_their_lengths_do() -> None:
@@ -257,7 +274,10 @@ def test_series_of_one_metric_are_added_up_and_a_quantile_of_silence_is_zero() -
     (spec,) = KthenaPolicy().list_signals(served.policy_options)
     assert (spec.kind, spec.quantile_ratio, spec.window_s) == (SignalKind.QUANTILE, 0.95, 120.0)
     assert ask(look(served, {"solo": [None] * 4}, silent_s=60.0))[0].hold is not None
-    assert count(ask(look(served, {"solo": [None] * 4}, silent_s=120.0))[0]) == {"solo": 0}
+    quiet = look(served, {"solo": [None] * 4}, silent_s=120.0)
+    assert count(ask(quiet)[0]) == {"solo": 0}
+    partly = replace(quiet.demand, reason=Reason(ReasonCode.PARTIAL_DATA, "one pod does not tell"))
+    assert ask(replace(quiet, demand=partly))[0].hold is not None
     assert count(ask(look(served, {"solo": [float("inf")] * 2}))[0]) == {"solo": 20}
 
 

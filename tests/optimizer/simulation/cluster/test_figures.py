@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -12,9 +14,11 @@ from optimizer.simulation.cluster import (
     Requests,
     StepSeries,
     compute_attainment_by_time,
+    compute_goodput_per_cost,
     compute_quantile_s,
     count_changes,
     count_reversals,
+    find_recovery_s,
     find_under_capacity,
     simulate,
 )
@@ -78,13 +82,24 @@ def test_changes_and_reversals_are_counted() -> None:
 
 
 def test_shortage_is_split_into_what_came_and_what_was_given_up() -> None:
-    requests = make_changing_requests([(3.0, 600.0), (12.0, 600.0), (3.0, 300.0), (12.0, 300.0)])
+    requests = make_changing_requests([(3.0, 600.0), (12.0, 600.0), (3.0, 300.0), (12.0, 300.0)], 100, 10)
     script = Scripted([(0.0, {KEY: 1}), (900.0, {KEY: 3}), (1260.0, {KEY: 1})])
     result = simulate(make_scenario(requests, 1800.0, initial=1), script)
     found = find_under_capacity(result, {KEY: 5.0})
     # 12 a second from 600 s on with one replica until 1006 s; from 1500 s on with one again, three until 1261 s.
     assert found.demand_s == 420.0
     assert found.own_action_s == 300.0
+
+
+def test_recovery_counts_until_promises_are_kept_again_for_a_while() -> None:
+    requests = make_changing_requests([(2.0, 600.0), (14.0, 900.0)], 1000, 200)
+    script = Scripted([(0.0, {KEY: 1}), (630.0, {KEY: 3})])  # ready at 731 s
+    result = simulate(make_scenario(requests, 1500.0, initial=1), script)
+    recovery_s = find_recovery_s(result, 600.0)
+    assert 131.0 <= recovery_s <= 300.0
+    assert find_recovery_s(result, 0.0) == 0.0
+    assert find_recovery_s(simulate(make_scenario(requests, 1500.0, initial=1), make_static(1)), 600.0) == math.inf
+    assert compute_goodput_per_cost(result) == pytest.approx(result.classes[0].met_all / result.cost)
 
 
 def test_a_step_series_is_the_integral_of_its_steps() -> None:

@@ -7,7 +7,7 @@ import pytest
 from optimizer.errors import InvalidInput
 from optimizer.policy.hpa_law import HpaSpec
 from optimizer.simulation.cluster import Actuation, ClusterOptions, HpaOptions, simulate
-from tests.builders.simulated_clusters import KEY, Scripted, make_requests, make_scenario, make_static
+from tests.builders.simulated_clusters import KEY, Scripted, make_requests, make_scenario, make_static, make_variant
 
 SCENARIO = make_scenario(make_requests(0.01, 900.0), 900.0, initial=1)
 
@@ -61,3 +61,6 @@ def test_before_the_first_number_nothing_moves() -> None:
 def test_nobody_may_ask_for_what_cannot_be() -> None:
     with pytest.raises(InvalidInput, match="replicas of a"):
         simulate(SCENARIO, make_static(-1))
+    stranger = make_static({make_variant("x").key(): 1})
+    with pytest.raises(InvalidInput, match="answer"):
+        simulate(SCENARIO, stranger, ClusterOptions(actuation=Actuation.HPA))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from optimizer.domain import Histogram, Role
+from optimizer.errors import InvalidInput
 from optimizer.simulation import EngineLimits
 from optimizer.simulation.cluster import (
     BucketGuide,
@@ -164,6 +165,11 @@ PREFILL, DECODE = make_variant("p", role=Role.PREFILL), make_variant("d", role=R
 PREFILL_KEY, DECODE_KEY = PREFILL.key(Role.PREFILL), DECODE.key(Role.DECODE)
 
 
+def test_what_is_prefilled_must_be_decoded_somewhere() -> None:
+    with pytest.raises(InvalidInput, match="role decode"):
+        make_scenario(make_requests(1.0, 10.0), 10.0, variants=(PREFILL,))
+
+
 def test_with_prefill_apart_the_first_token_comes_after_prefill_transfer_and_one_token() -> None:
     requests = Requests.from_columns([10.0], 1000, 100)
     scenario = make_scenario(requests, 60.0, variants=(PREFILL, DECODE))
@@ -212,6 +218,8 @@ def test_a_guide_sends_each_bucket_to_its_variants_by_weight() -> None:
     (readings,) = decider.views[-1].readings.values()
     counts = {reading.pod.name: reading.histograms[Histogram.TTFT].count for reading in readings}
     assert counts == {"llama-a-0": 250, "llama-b-0": 150}
+    with pytest.raises(InvalidInput, match="weights of a"):
+        BucketGuide((500,), {a.key(): (1.0,)})
 
 
 def test_instance_aware_routing_loads_replicas_in_proportion_to_what_they_carry() -> None:

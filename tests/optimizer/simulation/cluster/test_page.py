@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from adapter.collector import read_page
+from adapter.collector.asked_series import AskedSeries
+from adapter.collector.engine_tables import ENGINE_TABLES
 from adapter.demo.engine_settings import EngineSettings
 from adapter.demo.pages.http_counts import HttpCounts
 from adapter.demo.pages.vllm_page import VllmPage
@@ -72,35 +74,37 @@ def test_a_busy_engine_shows_the_same() -> None:
     check_same(300)
 
 
-def test_series_that_were_asked_for_are_on_the_reading() -> None:
-    specs = (
-        SignalSpec("running", "vllm:num_requests_running"),
-        SignalSpec("kv", "vllm:kv_cache_usage_perc", labels={"model_name": "llama"}),
-        SignalSpec("done", "vllm:request_success_total", SignalKind.RATE),
-        SignalSpec("stopped", "vllm:request_success_total", SignalKind.RATE, {"finished_reason": "length"}),
-        SignalSpec("http", "http_requests_total", SignalKind.RATE),
-        SignalSpec("refused", "http_requests_total", SignalKind.RATE, {"status": "5xx"}),
-        SignalSpec("ttft", "vllm:time_to_first_token_seconds", SignalKind.QUANTILE, quantile_ratio=0.9),
-        SignalSpec("tokens", "vllm:request_prompt_tokens_sum", SignalKind.RATE),
-        SignalSpec("prompts", "vllm:request_prompt_tokens_count", SignalKind.RATE),
-        SignalSpec("other", "vllm:request_success_total", SignalKind.RATE, {"model_name": "mistral"}),
-        SignalSpec("unknown", "vllm:nobody_knows"),
-    )
-    engine = make_engine()
-    load(engine, HttpCounts(), 300)
-    series = PageBody(engine, PageForm("llama", specs), 5.0).to_reading(POD, engine.time_ns, is_first=False).series
-    counts = engine.counters
-    assert series["running"] == engine.running_requests
-    assert series["kv"] == engine.kv_used_ratio
-    assert series["done"] == counts.finished
-    assert series["stopped"] == counts.finished_by_reason["length"]
-    assert series["http"] == counts.finished + counts.rejected
-    assert series["refused"] == counts.rejected
-    assert series["ttft"] == counts.ttft.to_reading()
-    assert series["tokens"] == counts.input_lengths.total
-    assert series["prompts"] == counts.input_lengths.count
-    assert "other" not in series
-    assert "unknown" not in series
+SPECS = (
+    SignalSpec("running", "vllm:num_requests_running"),
+    SignalSpec("kv", "vllm:kv_cache_usage_perc", labels={"model_name": "llama"}),
+    SignalSpec("old kv", "vllm:gpu_cache_usage_perc"),
+    SignalSpec("done", "vllm:request_success_total", SignalKind.RATE),
+    SignalSpec("by length", "vllm:request_success_total", SignalKind.RATE, {"finished_reason": "length"}),
+    SignalSpec("http", "http_requests_total", SignalKind.RATE),
+    SignalSpec("refused", "http_requests_total", SignalKind.RATE, {"status": "5xx"}),
+    SignalSpec("ttft", "vllm:time_to_first_token_seconds", SignalKind.QUANTILE, quantile_ratio=0.9),
+    SignalSpec("itl", "vllm:inter_token_latency_seconds", SignalKind.QUANTILE, quantile_ratio=0.9),
+    SignalSpec("queue", "vllm:request_queue_time_seconds", SignalKind.QUANTILE, quantile_ratio=0.9),
+    SignalSpec("tokens", "vllm:request_prompt_tokens_sum", SignalKind.RATE),
+    SignalSpec("prompts", "vllm:request_prompt_tokens_count", SignalKind.RATE),
+    SignalSpec("generated", "vllm:generation_tokens_total", SignalKind.RATE),
+    SignalSpec("prompt tokens", "vllm:prompt_tokens_total", SignalKind.RATE),
+    SignalSpec("preempted", "vllm:num_preemptions_total", SignalKind.RATE),
+    SignalSpec("other", "vllm:request_success_total", SignalKind.RATE, {"model_name": "mistral"}),
+    SignalSpec("unknown", "vllm:nobody_knows"),
+)
+
+
+def test_series_that_were_asked_for_are_read_as_the_product_reads_them() -> None:
+    engine, http = make_engine(), HttpCounts()
+    load(engine, http, 300)
+    settings = EngineSettings("llama", LAW, KV_TOKENS, max_queued_requests=40)
+    page = VllmPage(settings, engine, http, started_s=5.0, created_s=5.0).render().encode()
+    asked = AskedSeries(SPECS, ENGINE_TABLES["vllm"])
+    (expected,) = read_page(page, "vllm", POD, engine.time_s, asked=asked)
+    found = PageBody(engine, PageForm("llama", SPECS), 5.0).to_reading(POD, engine.time_ns, is_first=False)
+    assert found.series == expected.series
+    assert set(found.series) == {spec.name for spec in SPECS} - {"unknown"}
 
 
 def test_whatever_moves_the_page_moves_its_signature() -> None:

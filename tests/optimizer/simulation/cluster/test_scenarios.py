@@ -45,7 +45,7 @@ def make_second_slow(ordinal: int, generator: np.random.Generator) -> StepTime:
 
 def test_one_replica_may_be_slower_than_the_others() -> None:
     plant = Plant(make_second_slow, LIMITS)
-    scenario = make_scenario(make_requests(2.0, 600.0), 600.0, initial=2, plant=plant)
+    scenario = make_scenario(make_requests(0.5, 1200.0), 1200.0, initial=2, plant=plant)
     result = simulate(scenario, make_static(2), ClusterOptions(router=RouterKind.ROUND_ROBIN))
     ordered = sorted(result.columns.itl_s)
     fast, slow = float(np.mean(ordered[: len(ordered) // 2])), float(np.mean(ordered[len(ordered) // 2 :]))
@@ -62,7 +62,7 @@ def test_one_replica_may_be_slower_than_the_others() -> None:
 
 def test_ours_keeps_its_promise_though_replicas_are_slower_than_it_was_told() -> None:
     slower = replace(LAW, fixed_s=1.3 * LAW.fixed_s, per_prompt_token_s=1.3 * LAW.per_prompt_token_s)
-    scenario = make_scenario(make_requests(10.0, 900.0), 900.0, initial=3, plant=Plant(slower, LIMITS))
+    scenario = make_scenario(make_requests(10.0, 600.0), 600.0, initial=3, plant=Plant(slower, LIMITS))
     assert simulate(scenario, make_slo(scenario.to_settings())).attainment_ratio >= 0.99
 
 

@@ -10,8 +10,8 @@ from tests.builders.simulated_clusters import KEY, make_changing_requests, make_
 
 
 def test_ours_keeps_its_promise_on_a_gentle_ramp() -> None:
-    stretches = [(4.0 + 0.3 * step, 30.0) for step in range(50)]
-    scenario = make_scenario(make_changing_requests(stretches), 1500.0, initial=2)
+    stretches = [(4.0 + 0.4 * step, 30.0) for step in range(30)]
+    scenario = make_scenario(make_changing_requests(stretches), 900.0, initial=2)
     result = simulate(scenario, make_slo(scenario.to_settings()))
     assert result.attainment_ratio >= 0.99
     assert result.endings[Ending.FINISHED] == len(scenario.requests)
@@ -20,7 +20,7 @@ def test_ours_keeps_its_promise_on_a_gentle_ramp() -> None:
 
 
 def test_ours_gives_back_what_is_not_needed_any_more() -> None:
-    scenario = make_scenario(make_changing_requests([(20.0, 600.0), (2.0, 1200.0)]), 1800.0, initial=4)
+    scenario = make_scenario(make_changing_requests([(20.0, 240.0), (2.0, 660.0)]), 900.0, initial=4)
     result = simulate(scenario, make_slo(scenario.to_settings()))
     assert result.list_replica_steps(KEY)[-1][1] < 4
     assert result.attainment_ratio >= 0.99

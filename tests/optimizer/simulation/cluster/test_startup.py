@@ -61,7 +61,7 @@ def test_the_same_replica_starts_equally_long_whatever_happened_before() -> None
 
 
 def test_starts_of_a_large_fleet_have_the_median_and_p95_that_were_asked_for() -> None:
-    count = 2000
+    count = 1000
     plant = Plant(LAW, LIMITS, startup=StartupTime(100.0, 240.0))
     scenario = make_scenario(make_requests(0.01, 1000.0), 1000.0, initial=0, plant=plant)
     ready = simulate(scenario, make_static(count)).variants[KEY].replicas.ready
@@ -72,14 +72,28 @@ def test_starts_of_a_large_fleet_have_the_median_and_p95_that_were_asked_for() -
 
 def test_an_image_is_pulled_once_a_node() -> None:
     options = ClusterOptions(start=StartOptions(image_pull_s=60.0, devices_per_node=2))
+    script = Scripted([(0.0, {KEY: 1}), (30.0, {KEY: 2}), (300.0, {KEY: 3}), (450.0, {KEY: 4})])
     scenario = make_scenario(make_requests(0.01, 1000.0), 1000.0, initial=0)
-    ready = simulate(scenario, make_static(4), options).variants[KEY].replicas.ready
-    # Two nodes of two devices; both first replicas pull, the second ones find the image.
+    ready = simulate(scenario, script, options).variants[KEY].replicas.ready
+    # Nothing is waited for beside what is there at the start.
+    beside = simulate(make_scenario(make_requests(0.01, 400.0), 400.0, initial=1), make_static(2), options)
+    assert beside.variants[KEY].replicas.ready.time_ns[-1] == 101 * 10**9
+    # The second waits for the pull of the first, the third has a node of its own, the fourth finds the image there.
     assert [(time_ns / 1e9, value) for time_ns, value in zip(ready.time_ns, ready.value, strict=True)] == [
         (0.0, 0),
-        (101.0, 2),
-        (161.0, 4),
+        (161.0, 2),
+        (301.0 + 160.0, 3),
+        (451.0 + 100.0, 4),
     ]
+
+
+def test_a_node_that_has_to_come_is_waited_for_and_stays_a_while() -> None:
+    options = ClusterOptions(start=StartOptions(node_provision_s=60.0, image_pull_s=5.0, node_idle_s=300.0))
+    script = Scripted([(0.0, {KEY: 1}), (300.0, {KEY: 0}), (420.0, {KEY: 1}), (600.0, {KEY: 0}), (1200.0, {KEY: 1})])
+    scenario = make_scenario(make_requests(0.01, 1500.0), 1500.0, initial=0)
+    ready = simulate(scenario, script, options).variants[KEY].replicas.ready
+    risen = [time_ns / 1e9 for time_ns, value in zip(ready.time_ns, ready.value, strict=True) if value]
+    assert risen == [1.0 + 165.0, 421.0 + 100.0, 1201.0 + 165.0]
 
 
 def test_starts_that_fail_back_off_and_try_again() -> None:

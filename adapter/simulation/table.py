@@ -1,0 +1,84 @@
+"""Runs as text: figures side by side, and the bounds below them. It computes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from adapter.simulation.figures import Figures
+from adapter.simulation.running import Outcome
+from optimizer.domain import LatencyQuantity
+
+MOST_COLUMNS = 6
+"""Policies side by side; further ones follow in another block."""
+
+
+def render_table(figures: Sequence[Figures]) -> str:
+    """Return the figures, one column for each run."""
+    blocks = [figures[start : start + MOST_COLUMNS] for start in range(0, len(figures), MOST_COLUMNS)]
+    return "\n".join(_render_block(block) for block in blocks)
+
+
+def render_bounds(outcome: Outcome) -> str:
+    """Return the ladder of one run, its own cost among the rungs; "" where it was not asked for."""
+    ladder = outcome.ladder
+    if ladder is None:
+        return ""
+    cost, share = outcome.result.cost, outcome.result.attainment_ratio
+    lines = [f"bounds for {outcome.policy}, which cost {cost:.4f} and attained {100.0 * share:.4g} %:"]
+    lines += [f"  {line}" for line in ladder.render()]
+    if not outcome.is_possible:
+        lines.append(f"  VIOLATED: {cost:.6f} is below {ladder.bound_name} = {ladder.bound:.6f}")
+    return "\n".join(lines) + "\n"
+
+
+def _render_block(block: Sequence[Figures]) -> str:
+    rows = [["", *(one.policy for one in block)]]
+    rows += [[name, *(read(one) for one in block)] for name, read in _ROWS if any(read(one) != "" for one in block)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return "".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        + "\n"
+        for row in rows
+    )
+
+
+def _read_kept(quantity: LatencyQuantity) -> Callable[[Figures], str]:
+    return lambda one: _percent(one.kept_ratio[quantity])
+
+
+def _read_quantiles(quantity: LatencyQuantity) -> Callable[[Figures], str]:
+    return lambda one: f"{_duration(one.p50_s[quantity])} / {_duration(one.p99_s[quantity])}"
+
+
+def _percent(ratio: float | None) -> str:
+    return "" if ratio is None else f"{100.0 * ratio:.2f} %"
+
+
+def _duration(time_s: float) -> str:
+    if math.isinf(time_s):
+        return "never"
+    return f"{1000.0 * time_s:.0f} ms" if time_s < 1.0 else f"{time_s:.3g} s"
+
+
+_ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
+    ("cost", lambda one: f"{one.cost:.4f}"),
+    ("bound at its attainment", lambda one: "" if one.bound is None else f"{one.bound:.4f}"),
+    ("cost over bound", lambda one: f"{one.cost / one.bound:.2f}" if one.bound else ""),
+    ("attained, all promises", lambda one: _percent(one.attainment_ratio)),
+    ("  TTFT", _read_kept(LatencyQuantity.TTFT)),
+    ("  ITL", _read_kept(LatencyQuantity.ITL)),
+    ("  TTLT", _read_kept(LatencyQuantity.TTLT)),
+    ("TTFT P50 / P99", _read_quantiles(LatencyQuantity.TTFT)),
+    ("ITL P50 / P99", _read_quantiles(LatencyQuantity.ITL)),
+    ("TTLT P50 / P99", _read_quantiles(LatencyQuantity.TTLT)),
+    ("replicas, mean / max", lambda one: f"{one.mean_replicas:.2f} / {one.max_replicas}"),
+    ("changes per hour", lambda one: f"{one.changes_per_h:.1f}"),
+    ("reversals in 10 min", lambda one: str(one.reversals)),
+    ("under capacity, demand", lambda one: f"{one.under_demand_s:.0f} s"),
+    ("under capacity, own action", lambda one: f"{one.under_own_action_s:.0f} s"),
+    ("requests", lambda one: str(one.requests)),
+    ("dropped", lambda one: str(one.failed)),
+)

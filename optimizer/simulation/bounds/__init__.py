@@ -1,0 +1,39 @@
+"""What a trace costs at least on a fleet, for the judge of all policies. It runs no policy and no engine."""
+
+from optimizer.simulation.bounds.asked import AskedRequests
+from optimizer.simulation.bounds.case import (
+    BoundCase,
+    BoundVariant,
+    DemandRows,
+    make_mean_problem,
+    make_step_problem,
+    make_stretch_problem,
+)
+from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
+from optimizer.simulation.bounds.ladder import Ladder, LadderOptions, Rung, RungKind, add_up_ladders, compute_ladder
+from optimizer.simulation.bounds.run_ladder import compute_run_ladder, make_shared_rung
+from optimizer.simulation.bounds.work import ReplicaWork, fit_law_below, make_rate_work, make_replica_work
+
+__all__ = [
+    "AskedRequests",
+    "BoundCase",
+    "BoundVariant",
+    "DemandRows",
+    "Ladder",
+    "LadderOptions",
+    "ReplicaWork",
+    "Rung",
+    "RungKind",
+    "add_up_ladders",
+    "compute_ladder",
+    "compute_run_ladder",
+    "fit_law_below",
+    "get_rhythm",
+    "make_bound_cases",
+    "make_mean_problem",
+    "make_rate_work",
+    "make_replica_work",
+    "make_shared_rung",
+    "make_step_problem",
+    "make_stretch_problem",
+]

@@ -1,0 +1,149 @@
+"""A simulated scenario as cases for bounds: requests, promises, truth about the variants, quota. It solves nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from optimizer.domain import (
+    IterationLaw,
+    IterationTable,
+    LatencyQuantity,
+    Role,
+    ServedModel,
+    Variant,
+    VariantKey,
+)
+from optimizer.errors import InvalidInput
+from optimizer.simulation.bounds.asked import AskedRequests, FloatArray
+from optimizer.simulation.bounds.case import BoundCase, BoundVariant
+from optimizer.simulation.bounds.work import ReplicaWork, make_replica_work
+from optimizer.simulation.cluster import Actuation, ClusterOptions, Scenario, StartupTime
+from optimizer.simulation.cluster.steering import Actuated
+from optimizer.simulation.decider import Decider
+from optimizer.simulation.ticks import NS_PER_S
+from optimizer.solver.clairvoyant import ReplicaCap
+
+
+def make_bound_cases(
+    scenario: Scenario,
+    *,
+    period_s: float,
+    phase_s: float = 0.0,
+    works: Mapping[VariantKey, ReplicaWork] | None = None,
+) -> tuple[BoundCase, ...]:
+    """Return a case for every LLM of `scenario`; of one with prefill and decode apart, one for each of the two.
+
+    Parameters
+    ----------
+    scenario
+        What is simulated.
+    period_s, phase_s
+        When replicas change, see `BoundCase`: syncs of the HPA, or decisions of a scaler that patches by itself [s].
+    works
+        The least work of variants whose truth is neither a law nor a table, such as noisy or unlike replicas.
+
+    Raises
+    ------
+    InvalidInput
+        If the work of such a variant is missing.
+    """
+    cases = []
+    for number, model in enumerate(scenario.models):
+        asked = to_asked(scenario, number)
+        for role in _list_roles(model):
+            of_role = _restrict(asked, role)
+            variants = [variant for variant in model.variants if variant.main_role is role]
+            cases.append(
+                BoundCase(
+                    name=model.model_id if role is Role.BOTH else f"{model.model_id} {role}",
+                    requests=of_role,
+                    variants=tuple(_make_variant(scenario, variant, of_role, works or {}) for variant in variants),
+                    horizon_s=scenario.horizon_s,
+                    period_s=period_s,
+                    phase_s=phase_s,
+                    caps=_make_caps(scenario, variants),
+                )
+            )
+    return tuple(cases)
+
+
+def get_rhythm(decider: Decider, options: ClusterOptions) -> tuple[float, float]:
+    """Return period and phase [s] of the moments at which the replicas of `decider` change: its own, or the syncs.
+
+    One that never changes anything fits any moments: the syncs as well, so that it is compared with the others.
+    """
+    told = decider.actuation if isinstance(decider, Actuated) else Actuation.DIRECT
+    if (options.actuation or told) is Actuation.HPA or decider.period_s == math.inf:
+        return options.hpa.sync_s, options.hpa.phase_s
+    return decider.period_s, options.first_decision_s
+
+
+def to_asked(scenario: Scenario, model: int) -> AskedRequests:
+    """Return the requests of LLM number `model`, each with the promise of its class."""
+    requests = scenario.requests
+    mine = np.flatnonzero(requests.model == model)
+    inputs = requests.input_tokens[mine].astype(np.float64)
+    classes = requests.service_class[mine]
+    targets = {quantity: _list_targets(scenario.models[model], quantity)[classes] for quantity in LatencyQuantity}
+    return AskedRequests(
+        arrival_s=requests.arrival_ns[mine] / NS_PER_S,
+        input_tokens=inputs,
+        prompt_tokens=np.maximum(inputs - requests.cached_tokens[mine], 1.0),
+        decode_tokens=requests.output_tokens[mine].astype(np.float64) - 1.0,
+        ttft_s=targets[LatencyQuantity.TTFT],
+        itl_s=targets[LatencyQuantity.ITL],
+        ttlt_s=targets[LatencyQuantity.TTLT],
+    )
+
+
+def _list_targets(model: ServedModel, quantity: LatencyQuantity) -> FloatArray:
+    slos = [service_class.get_slo(quantity) for service_class in model.service_classes]
+    return np.array([math.inf if slo is None else slo.target_s for slo in slos], dtype=np.float64)
+
+
+def _list_roles(model: ServedModel) -> list[Role]:
+    return [role for role in Role if any(variant.main_role is role for variant in model.variants)]
+
+
+def _restrict(asked: AskedRequests, role: Role) -> AskedRequests:
+    """Return what replicas of `role` have to do of the requests: prompts, tokens after the first, or both."""
+    nothing = np.zeros(len(asked))
+    return AskedRequests(
+        asked.arrival_s,
+        asked.input_tokens,
+        nothing if role is Role.DECODE else asked.prompt_tokens,
+        nothing if role is Role.PREFILL else asked.decode_tokens,
+        asked.ttft_s,
+        asked.itl_s,
+        asked.ttlt_s,
+    )
+
+
+def _make_variant(
+    scenario: Scenario, variant: Variant, asked: AskedRequests, works: Mapping[VariantKey, ReplicaWork]
+) -> BoundVariant:
+    key = variant.key(variant.main_role)
+    plant = scenario.plants[key]
+    work = works.get(key)
+    if work is None:
+        if not isinstance(plant.performance, IterationLaw | IterationTable):
+            raise InvalidInput(f"works[{key.variant}]", "given where speed is neither law nor table", plant.performance)
+        work = make_replica_work(plant.performance, plant.limits, asked)
+    startup = plant.startup or StartupTime(variant.startup_s)
+    return BoundVariant(key, scenario.get_cost_per_hour(key), work, startup.compute_quantile_s(0.0))
+
+
+def _make_caps(scenario: Scenario, variants: Sequence[Variant]) -> tuple[ReplicaCap, ...]:
+    """Return the quota of every accelerator that these variants use."""
+    caps = []
+    for accelerator, devices in sorted(scenario.quota.items()):
+        uses = tuple(
+            float(variant.accelerators_per_replica) if variant.accelerator == accelerator else 0.0
+            for variant in variants
+        )
+        if any(uses):
+            caps.append(ReplicaCap(accelerator, uses, float(devices)))
+    return tuple(caps)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapter.errors import ConfigurationError
+from adapter.simulation.fleet import read_fleet
+from optimizer import BUILT_IN_POLICIES
+from optimizer.domain import IterationLaw
+
+TEXT = """\
+accelerators:
+  L40S: {cost_per_hour: 1.55}
+service_classes:
+  interactive: {ttft: 2s, itl: 50ms}
+models:
+  - name: llama-8b
+    policy: knative
+    variants:
+      - name: l40s
+        accelerator: L40S
+        pods: ["http://127.0.0.1:8000"]
+        startup: 90s
+        performance:
+          law: {fixed: 22ms, per_request: 34us, per_context_token: 207ns, per_prompt_token: 68us}
+          kv_capacity_tokens: 200000
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "fleet.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_engines_behave_as_their_configuration_says(tmp_path: Path) -> None:
+    fleet = read_fleet(write(tmp_path, TEXT), BUILT_IN_POLICIES)
+    ((key, truth),) = fleet.engines.items()
+    assert (key.variant, truth.performance) == ("l40s", IterationLaw(0.022, 34e-6, 207e-9, 68e-6))
+    assert (truth.limits.kv_capacity_tokens, truth.limits.max_running_requests) == (200_000, 256)
+    assert (fleet.name, fleet.shares) == ("fleet.yaml", (1.0,))
+    assert fleet.settings.models[0].variants[0].startup_s == 90.0
+    assert fleet.with_startup(30.0).settings.models[0].variants[0].startup_s == 30.0
+    assert fleet.settings.models[0].policy == "knative"
+    assert fleet.with_policy("slo").settings.models[0].policy == "slo"
+
+
+def test_what_an_engine_would_need_to_know_is_asked_for(tmp_path: Path) -> None:
+    text = TEXT.replace("          kv_capacity_tokens: 200000\n", "")
+    with pytest.raises(ConfigurationError) as refusal:
+        read_fleet(write(tmp_path, text), BUILT_IN_POLICIES)
+    (problem,) = refusal.value.problems
+    assert problem == (
+        "models: llama-8b, variant l40s, has no performance.kv_capacity_tokens; a simulated engine needs it"
+    )
