@@ -9,9 +9,10 @@ from optimizer.simulation.bounds.case import (
     make_step_problem,
     make_stretch_problem,
 )
-from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
-from optimizer.simulation.bounds.ladder import Ladder, LadderOptions, Rung, RungKind, add_up_ladders, compute_ladder
+from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases, to_asked
+from optimizer.simulation.bounds.ladder import LadderOptions, compute_ladder
 from optimizer.simulation.bounds.run_ladder import compute_run_ladder, make_shared_rung
+from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
 from optimizer.simulation.bounds.work import ReplicaWork, fit_law_below, make_rate_work, make_replica_work
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "make_shared_rung",
     "make_step_problem",
     "make_stretch_problem",
+    "to_asked",
 ]

@@ -8,17 +8,8 @@ from dataclasses import replace
 from optimizer.domain import ModelKey, Role, VariantKey
 from optimizer.simulation.bounds.case import BoundCase, make_stretch_problem
 from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
-from optimizer.simulation.bounds.ladder import (
-    PERFECT,
-    PHYSICS,
-    TIMED,
-    Ladder,
-    LadderOptions,
-    Rung,
-    RungKind,
-    add_up_ladders,
-    compute_ladder,
-)
+from optimizer.simulation.bounds.ladder import PERFECT, PHYSICS, TIMED, LadderOptions, compute_ladder
+from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
 from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.simulation.cluster import ClusterOptions, Scenario, SimulationResult
 from optimizer.simulation.decider import Decider
