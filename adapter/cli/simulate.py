@@ -41,13 +41,13 @@ examples:
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of all commands."""
-    parser = commands.add_parser(
-        "simulate",
-        help="play a trace under one policy or several: cost, promises kept, bounds",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    help_text = "play a trace under one policy or several: cost, promises kept, bounds"
+    fill(commands.add_parser("simulate", help=help_text, formatter_class=argparse.RawDescriptionHelpFormatter))
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of the command its description and arguments."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     _add_traffic(parser)
     _add_fleet(parser)
     policies = parser.add_mutually_exclusive_group()
