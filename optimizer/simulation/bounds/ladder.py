@@ -66,7 +66,8 @@ class LadderOptions:
     has_reference: bool = True
 
 
-PHYSICS = "no replica is faster than the law given, works on more than it holds, or more than its ceiling"
+PHYSICS = "no replica is faster than the law given, works on more than it holds, or more than all the time"
+MEASURED = "no replica is faster than the law given, nor serves more work well than its ceiling, which was measured"
 PERFECT = "perfect routing, no queue, no interference, no drain; replicas that start need no quota"
 TIMED = "starts perfectly timed and billed with the shortest start-up there is"
 RHYTHM = "replicas change only at 0 and at phase + n * period; who waits for devices needs a step or more to start"
@@ -90,18 +91,26 @@ def compute_ladder(case: BoundCase, attainment_ratio: float, options: LadderOpti
     return Ladder(case.name, attainment_ratio, tuple(sorted(rungs, key=lambda rung: (rung.cost, rung.name))))
 
 
+def get_speed_text(case: BoundCase) -> str:
+    """Return what is taken for granted about the speed of replicas: physics, or a ceiling that was measured."""
+    return MEASURED if any(variant.work.ceiling_ratio < 1.0 for variant in case.variants) else PHYSICS
+
+
 # --- Rungs ------------------------------------------------------------------------------------------------------------
 def _list_step_rungs(case: BoundCase, attainment_ratio: float, options: LadderOptions) -> list[Rung]:
     problem, rows = make_step_problem(case)
     free = solve_time_expanded(problem, with_switching=False)
-    texts = PHYSICS, PERFECT, RHYTHM
+    texts = get_speed_text(case), PERFECT, RHYTHM
     text = "real numbers of replicas, switching for nothing"
     rungs = [Rung("LB0", free.bound, RungKind.BOUND, 1.0, text, texts, 0, free.steps, "linear program, dual value")]
     steps = len(list_moments(case)) - 1
     is_small = count_states(problem) * steps <= options.most_state_steps
     rungs.append(_make_whole_rung(problem, (*texts, TIMED), is_small=is_small))
     if attainment_ratio < 1.0:
-        rungs.append(_make_share_rung(problem, rows, attainment_ratio, options, is_small=is_small))
+        told = (*texts, TIMED, _MISSES)
+        rungs.append(
+            _make_share_rung(problem, rows, attainment_ratio, told, refinements=options.refinements, is_small=is_small)
+        )
     if is_rhythm_kept(case):
         return rungs
     return [replace(rung, kind=RungKind.REFERENCE, attainment_ratio=None) for rung in rungs]
@@ -119,13 +128,19 @@ def _make_whole_rung(problem: ClairvoyantProblem, texts: tuple[str, ...], *, is_
 
 
 def _make_share_rung(
-    problem: ClairvoyantProblem, rows: DemandRows, attainment_ratio: float, options: LadderOptions, *, is_small: bool
+    problem: ClairvoyantProblem,
+    rows: DemandRows,
+    attainment_ratio: float,
+    texts: tuple[str, ...],
+    *,
+    refinements: int,
+    is_small: bool,
 ) -> Rung:
     name = f"LB1({_render_share(attainment_ratio)})"
-    text, texts = "the same for this share of the requests", (PHYSICS, PERFECT, RHYTHM, TIMED, _MISSES)
+    text = "the same for this share of the requests"
     allowances = rows.compute_allowances(attainment_ratio)
     if is_small:
-        priced = compute_miss_bound(problem, allowances, refinements=options.refinements)
+        priced = compute_miss_bound(problem, allowances, refinements=refinements)
         method = f"dynamic program at {priced.evaluations} prices of a miss"
         return Rung(
             name, priced.cost, RungKind.BOUND, attainment_ratio, text, texts, priced.states, priced.steps, method
@@ -136,7 +151,7 @@ def _make_share_rung(
 
 
 def _list_stretch_rungs(case: BoundCase, attainment_ratio: float, options: LadderOptions) -> list[Rung]:
-    texts = PHYSICS, PERFECT, TIMED
+    texts = get_speed_text(case), PERFECT, TIMED
     rungs: dict[str, Rung] = {}
     for stretch_s in sorted({min(stretch_s, case.horizon_s) for stretch_s in options.stretches_s}):
         problem, rows = make_stretch_problem(case, stretch_s)
@@ -154,7 +169,7 @@ def _list_stretch_rungs(case: BoundCase, attainment_ratio: float, options: Ladde
 
 def _make_reference(case: BoundCase, options: LadderOptions) -> Rung:
     problem, _ = make_mean_problem(case, min(options.mean_s, case.horizon_s))
-    texts = PHYSICS, PERFECT, TIMED, "all that arrives in a stretch is served in it; nothing is put off"
+    texts = get_speed_text(case), PERFECT, TIMED, "all that arrives in a stretch is served in it; nothing is put off"
     if count_states(problem) * len(problem.durations_s) <= options.most_state_steps:
         exact = solve_clairvoyant(problem)
         text = f"whole replicas for means over {options.mean_s:g} s"
