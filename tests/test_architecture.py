@@ -91,7 +91,7 @@ def test_the_optimizer_imports_nothing_of_the_adapter() -> None:
         ("yaml", {"adapter.config"}),
         ("kubernetes", {"adapter.kube"}),
         ("prometheus", {"adapter.telemetry", "adapter.pages", "adapter.router"}),
-        ("plugins", {"adapter.compose"}),
+        ("plugins", {"adapter.policies"}),
     ],
 )
 def test_power_has_no_other_holder(power: str, holders: set[str]) -> None:
@@ -231,7 +231,7 @@ ALLOWED = {
     "decide by attribute": ("adapter.controller", "import optimizer\noptimizer.decide(1)"),
     "one catch-all in the controller": ("adapter.controller", "try:\n    x\nexcept Exception:\n    pass"),
     "compose joins router and demo": ("adapter.compose", "from adapter.demo import x\nfrom adapter.router import y"),
-    "compose loads policies": ("adapter.compose", "from importlib.metadata import entry_points"),
+    "packages bring policies": ("adapter.policies", "from importlib.metadata import entry_points"),
     "clock reads time": ("adapter.clock", "import asyncio, time\ntime.monotonic()\nasyncio.get_event_loop().time()"),
     "dates without the present": (
         "adapter.external_metrics.wire",

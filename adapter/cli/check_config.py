@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from adapter.compose import load_policies
 from adapter.config.json_schema import render_json_schema
 from adapter.config.load import load_configuration
 from adapter.config.reference import render_reference
+from adapter.policies import load_policies
 
 _DESCRIPTION = """\
 Checks a configuration file and what it refers to, and tells every problem at once: path, value, bound, nearest known

@@ -8,7 +8,6 @@ import json
 import sys
 from pathlib import Path
 
-from adapter.compose import load_policies
 from adapter.compose_demo import (
     MODEL_NAMES,
     SUMMARIES,
@@ -22,6 +21,7 @@ from adapter.compose_demo import (
 from adapter.config.problems import suggest
 from adapter.config.quantities import parse_duration_s
 from adapter.errors import Refused
+from adapter.policies import load_policies
 from adapter.telemetry import configure_logging
 from optimizer import BUILT_IN_POLICIES
 

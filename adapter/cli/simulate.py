@@ -39,7 +39,7 @@ examples:
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """Give the parser of the command its arguments."""
+    """Give the parser of the command its description and arguments."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     _add_traffic(parser)
     _add_fleet(parser)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapter.clock import Clock, ScaledClock
-from adapter.compose import load_policies
 from adapter.demo.catalog import CatalogOptions, DemoModel, build_accelerators, build_model
 from adapter.demo.profiles import read_prices
 from adapter.errors import Refused
+from adapter.policies import load_policies
 from adapter.simulation.course import Course, compute_course
 from adapter.simulation.document import render_document
 from adapter.simulation.figures import Figures, compute_figures

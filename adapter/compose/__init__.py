@@ -5,6 +5,5 @@ A file per product: `application` is the running adapter, `dry_pass` one pass th
 
 from adapter.compose.application import Application, open_application, serve
 from adapter.compose.dry_pass import run_dry_pass, run_snapshot_pass
-from adapter.compose.policies import load_policies
 
-__all__ = ["Application", "load_policies", "open_application", "run_dry_pass", "run_snapshot_pass", "serve"]
+__all__ = ["Application", "open_application", "run_dry_pass", "run_snapshot_pass", "serve"]

@@ -14,7 +14,6 @@ from typing import Protocol
 from adapter.clock import Clock
 from adapter.compose.cluster import open_cluster_work
 from adapter.compose.local import open_local_work
-from adapter.compose.policies import load_policies
 from adapter.compose.servers import Server, listen, watch_requests
 from adapter.config.load import ConfigurationWatcher
 from adapter.config.schema import Configuration
@@ -22,6 +21,7 @@ from adapter.external_metrics.app import build_external_metrics_app
 from adapter.external_metrics.security import ApiSecurity
 from adapter.pages.app import build_pages_app
 from adapter.pages.replica_page import ReplicaUnit
+from adapter.policies import load_policies
 from adapter.store import DecisionStore
 from adapter.telemetry import Telemetry, log_event
 

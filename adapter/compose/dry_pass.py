@@ -19,12 +19,12 @@ from adapter.collector.options import CollectorOptions, ScrapeOptions
 from adapter.compose.cluster import open_cluster_parts
 from adapter.compose.options import to_collector_options
 from adapter.compose.parts import ConfiguredParts
-from adapter.compose.policies import load_policies
 from adapter.config.load import ConfigurationWatcher, load_configuration
 from adapter.config.problems import suggest
 from adapter.controller import PartsSource
 from adapter.errors import BadDocument
 from adapter.inventory import Inventory, PodEntry, WorkloadEntry
+from adapter.policies import load_policies
 from adapter.telemetry import Telemetry
 from optimizer import State, decide
 from optimizer.domain import ModelDecision, PodKey, PodPhase, Settings, WorkloadRef

@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import aiohttp
 
-from adapter.compose import load_policies
 from adapter.compose_demo.fleet_process import build_configuration
 from adapter.config.load import load_configuration
 from adapter.demo.children import Child
@@ -22,6 +21,7 @@ from adapter.demo.options import FleetPlan, encode_plan
 from adapter.demo.ports import choose_port
 from adapter.demo.watching import post_document, wait_until_up
 from adapter.errors import BadDocument, Unreachable
+from adapter.policies import load_policies
 from optimizer.domain import Settings
 
 T = TypeVar("T")

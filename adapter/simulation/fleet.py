@@ -9,7 +9,7 @@ from pathlib import Path
 from adapter.config.load import load_configuration
 from adapter.config.policies import Policies
 from adapter.errors import ConfigurationError
-from optimizer.domain import IterationLaw, IterationTable, ServedModel, Settings, Variant, VariantKey
+from optimizer.domain import IterationLaw, IterationTable, LimitKind, ServedModel, Settings, Variant, VariantKey
 from optimizer.simulation import EngineLimits
 
 
@@ -43,12 +43,15 @@ class Fleet:
         The truth, by variant with its main role.
     shares
         Part of the requests that ask for each LLM, in the order of `settings.models`; they add up to 1.
+    quota
+        Devices that there really are, by accelerator; of one that is absent there are as many as asked for.
     """
 
     name: str
     settings: Settings
     engines: Mapping[VariantKey, EngineTruth]
-    shares: tuple[float, ...] = field(default=(1.0,))
+    shares: tuple[float, ...] = (1.0,)
+    quota: Mapping[str, int] = field(default_factory=dict)
 
     def with_startup(self, startup_s: float) -> Fleet:
         """Return the same with every start-up taking `startup_s` [s], and scalers knowing it."""
@@ -67,7 +70,8 @@ class Fleet:
 def read_fleet(path: Path, policies: Policies) -> Fleet:
     """Return the LLMs and variants of the configuration file at `path`, each asked equally often.
 
-    Engines behave exactly as their `performance` says, a table before a law.
+    Engines behave exactly as their `performance` says, a table before a law. Limits on the devices of one accelerator
+    are real, see `find_quota`; scalers that know limits are told all of them.
 
     Raises
     ------
@@ -90,7 +94,23 @@ def read_fleet(path: Path, policies: Policies) -> Fleet:
     }
     models = tuple(_complete(model) for model in settings.models)
     shares = (1.0 / len(models),) * len(models)
-    return Fleet(path.name, replace(settings, models=models), engines, shares)
+    return Fleet(path.name, replace(settings, models=models), engines, shares, find_quota(settings))
+
+
+def find_quota(settings: Settings) -> dict[str, int]:
+    """Return the devices that there are by those limits that count every variant of one accelerator, and no other."""
+    users: dict[str, set[VariantKey]] = {}
+    for model in settings.models:
+        for variant in model.variants:
+            users.setdefault(variant.accelerator, set()).update(variant.key(role) for role in variant.roles)
+    quota: dict[str, int] = {}
+    for limit in settings.limits:
+        if limit.kind not in (LimitKind.ACCELERATORS, LimitKind.QUOTA) or limit.amount is None:
+            continue
+        for accelerator, keys in users.items():
+            if keys == set(limit.coefficients):
+                quota[accelerator] = min(int(limit.amount), quota.get(accelerator, int(limit.amount)))
+    return quota
 
 
 def _find_missing(variant: Variant) -> tuple[str, ...]:

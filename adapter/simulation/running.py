@@ -159,6 +159,7 @@ def prepare_stage(trace: Trace, fleet: Fleet, options: RunOptions, policies: Pol
         peaks=find_workloads(requests, fleet, trace.duration_s, is_peak=True),
         policies=policies,
         sizes=options.sizes,
+        quota=fleet.quota,
     )
     opening = find_workloads(requests, fleet, min(OPENING_S, trace.duration_s), is_peak=False)
     initial = _ask(make_static_peak(settings, opening))
@@ -178,6 +179,7 @@ def prepare_stage(trace: Trace, fleet: Fleet, options: RunOptions, policies: Pol
         plants,
         requests,
         trace.duration_s,
+        quota=fleet.quota,
         limits=settings.limits,
         name=f"{trace.name} on {fleet.name}",
     )

@@ -5,6 +5,7 @@ One run shows its replicas by state as areas; of several, lines of all replicas 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
@@ -14,6 +15,7 @@ from adapter.simulation.course import Course
 _WIDTH, _LEFT, _RIGHT, _TOP = 960.0, 64.0, 190.0, 52.0
 _PANEL, _GAP, _BOTTOM = 120.0, 34.0, 40.0
 _COLORS = ("#1f6fb4", "#d9622b", "#2c8f4e", "#8c54a8", "#b3333f", "#7a5a45", "#c75ba1", "#6b6b6b", "#9a9a1c", "#1f9aa8")
+_STEPS = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0)
 _STATES = (("ready", "#2c8f4e"), ("draining", "#9ecfae"), ("starting", "#eebb55"), ("pending", "#c9c9c9"))
 
 Values = Sequence[float | None]
@@ -33,8 +35,8 @@ def render_svg(title: str, horizon_s: float, runs: Sequence[PictureRun]) -> str:
     panels = [
         _Panel("demand [1/s]", 0, horizon_s, max(runs[0].course.demand_per_s, default=0.0)),
         _Panel("replicas", 1, horizon_s, max(max(run.course.replicas, default=0.0) for run in runs)),
-        _Panel("attained", 2, horizon_s, 1.0),
-        _Panel("cost", 3, horizon_s, max(max(run.course.cost[-1], run.bound or 0.0) for run in runs)),
+        _Panel("attained [%]", 2, horizon_s, 100.0, _choose_floor(runs)),
+        _Panel("cost", 3, horizon_s, max(max(run.course.cost[-1], _get_bound(run)) for run in runs)),
     ]
     parts = [_draw_frame(panel) for panel in panels]
     parts.append(_draw_line(panels[0], runs[0].course, runs[0].course.demand_per_s, "#444444"))
@@ -45,10 +47,11 @@ def render_svg(title: str, horizon_s: float, runs: Sequence[PictureRun]) -> str:
         if len(runs) > 1:
             parts.append(_draw_line(panels[1], run.course, run.course.replicas, color))
             parts.append(_draw_name(number, run.policy, color))
-        parts.append(_draw_line(panels[2], run.course, run.course.attained, color))
+        shares = [None if share is None else 100.0 * share for share in run.course.attained]
+        parts.append(_draw_line(panels[2], run.course, shares, color))
         parts.append(_draw_line(panels[3], run.course, run.course.cost, color))
-        if run.bound is not None:
-            parts.append(_draw_bound(panels[3], run.bound, color, with_name=len(runs) == 1))
+        if _get_bound(run) > 0.0:
+            parts.append(_draw_bound(panels[3], _get_bound(run), color, with_name=len(runs) == 1))
     height = _TOP + len(panels) * (_PANEL + _GAP) + _BOTTOM
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH:g}" height="{height:g}" '
@@ -61,12 +64,13 @@ def render_svg(title: str, horizon_s: float, runs: Sequence[PictureRun]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """One frame: its name, its place from above, the length of time in it [s] and the highest value."""
+    """One frame: its name, its place from above, the length of time in it [s], the highest and the least value."""
 
     name: str
     place: int
     horizon_s: float
     most: float
+    least: float = 0.0
 
     @property
     def top(self) -> float:
@@ -76,17 +80,28 @@ class _Panel:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * min(time_s / self.horizon_s, 1.0)
 
     def to_y(self, value: float) -> float:
-        return self.top + _PANEL * (1.0 - (value / self.most if self.most > 0.0 else 0.0))
+        height = (value - self.least) / (self.most - self.least) if self.most > self.least else 0.0
+        return self.top + _PANEL * (1.0 - height)
+
+
+def _get_bound(run: PictureRun) -> float:
+    """Return the bound of `run` where there is one to be drawn, else 0."""
+    return run.bound if run.bound is not None and math.isfinite(run.bound) else 0.0
+
+
+def _choose_floor(runs: Sequence[PictureRun]) -> float:
+    """Return 90 where no bin attained less, so that the last tenth can be seen, else 0 [%]."""
+    lowest = min((share for run in runs for share in run.course.attained if share is not None), default=1.0)
+    return 90.0 if lowest >= 0.9 else 0.0
 
 
 def _draw_frame(panel: _Panel) -> str:
     right = _WIDTH - _RIGHT
-    most = "100 %" if panel.name == "attained" else f"{panel.most:.3g}"
     return (
         f'<rect x="{_LEFT:g}" y="{panel.top:g}" width="{right - _LEFT:g}" height="{_PANEL:g}" fill="none" '
         f'stroke="#bbbbbb"/>\n<text x="{_LEFT:g}" y="{panel.top - 6:g}">{escape(panel.name)}</text>\n'
-        f'<text x="{_LEFT - 6:g}" y="{panel.top + 10:g}" text-anchor="end">{most}</text>\n'
-        f'<text x="{_LEFT - 6:g}" y="{panel.top + _PANEL:g}" text-anchor="end">0</text>'
+        f'<text x="{_LEFT - 6:g}" y="{panel.top + 10:g}" text-anchor="end">{panel.most:.3g}</text>\n'
+        f'<text x="{_LEFT - 6:g}" y="{panel.top + _PANEL:g}" text-anchor="end">{panel.least:.3g}</text>'
     )
 
 
@@ -151,10 +166,10 @@ def _draw_name(number: int, policy: str, color: str) -> str:
 
 def _draw_times(horizon_s: float, lowest: _Panel) -> str:
     unit, length_s = ("h", 3600.0) if horizon_s > 10_800.0 else ("min", 60.0) if horizon_s > 180.0 else ("s", 1.0)
+    step = next((one for one in _STEPS if horizon_s / length_s / one <= 8.0), horizon_s / length_s)
     y = lowest.top + _PANEL + 16.0
-    ticks = [
-        f'<text x="{lowest.to_x(horizon_s * part / 6):.2f}" y="{y:g}" text-anchor="middle">'
-        f"{horizon_s * part / 6 / length_s:.3g} {unit}</text>"
-        for part in range(7)
-    ]
+    ticks = []
+    for number in range(math.floor(horizon_s / length_s / step + 1e-9) + 1):
+        x = lowest.to_x(number * step * length_s)
+        ticks.append(f'<text x="{x:.2f}" y="{y:g}" text-anchor="middle">{number * step:g} {unit}</text>')
     return "\n".join(ticks) + "\n"

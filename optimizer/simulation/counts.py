@@ -217,11 +217,12 @@ class EngineCounters:
         assert ended.first_token_s is not None
         bound = request.max_tokens or request.output_tokens
         self.finished_by_reason["length" if ended.generated_tokens >= bound else "stop"] += 1
-        self.ttlt.observe(end_s - request.arrival_s)
-        self.queue_time.observe(ended.scheduled_s - request.arrival_s)
-        self.prefill_time.observe(ended.first_token_s - ended.scheduled_s)
-        self.decode_time.observe(end_s - ended.first_token_s)
-        self.inference_time.observe(end_s - ended.scheduled_s)
+        arrival_s, scheduled_s, first_token_s = request.arrival_s, ended.scheduled_s, ended.first_token_s
+        self.ttlt.observe(end_s - arrival_s)
+        self.queue_time.observe(scheduled_s - arrival_s)
+        self.prefill_time.observe(first_token_s - scheduled_s)
+        self.decode_time.observe(end_s - first_token_s)
+        self.inference_time.observe(end_s - scheduled_s)
         self.mean_itl.observe(ended.itl_s or 0.0)
         self.input_lengths.observe(request.input_tokens)
         self.output_lengths.observe(ended.generated_tokens)

@@ -75,6 +75,7 @@ class TokenEngine:
         self._stay = 0  # iterations, the running one included, after which the batch may change; 0 while idle
         self._steps = Steps(0, 0, 0)  # the times of the running iteration and of those behind it
         self._leap = 0  # how many of them follow those times, `_stay` at most
+        self._leap_end_ticks = self._begin_ticks
         self._events: list[EngineEvent] = []
 
     @property
@@ -85,7 +86,7 @@ class TokenEngine:
     @property
     def next_event_s(self) -> float | None:
         """When the running iteration ends, and with it the next tokens come [s]; None while idle."""
-        return to_reaching_s(self._end_ns(1)) if self._leap else None
+        return to_reaching_s(to_end_ns(self._begin_ticks + self._steps.first_ticks)) if self._leap else None
 
     @property
     def next_change_ns(self) -> int | None:
@@ -93,7 +94,7 @@ class TokenEngine:
 
         Nothing starts, finishes or is preempted before; only tokens come. Then something may.
         """
-        return self._end_ns(self._leap) if self._leap else None
+        return to_end_ns(self._leap_end_ticks) if self._leap else None
 
     @property
     def running_requests(self) -> int:
@@ -145,7 +146,7 @@ class TokenEngine:
         if not self._leap:
             self._begin_iteration(arrival_ns * TICKS_PER_NS)
         elif self._stay > 1 and len(batch.waiting) == 1 and batch.has_room(sequence):
-            self._leap = self._stay = 1  # those that waited before had no room, and get none while the batch stays
+            self._cut_leap()  # those that waited before had no room, and get none while the batch stays
         return True
 
     def cancel(self, request_id: str, now_s: float) -> EndedRequest | None:
@@ -155,7 +156,7 @@ class TokenEngine:
         sequence = self._batch.drop(request_id)
         if sequence is None:
             return None
-        self._leap = self._stay = min(self._leap, 1)
+        self._cut_leap()
         self.counters.left += 1
         return sequence.to_ended(RequestOutcome.LEFT, now_ns)
 
@@ -188,16 +189,12 @@ class TokenEngine:
                 sequence.delivered_tokens += tokens
                 events.append(EngineEvent(EventKind.TOKENS, request_id, last_s, tokens))
 
-    def _end_ns(self, iterations: int) -> int:
-        """Return when that many iterations from the running one on are over [ns]."""
-        return to_end_ns(self._begin_ticks + self._steps.sum_ticks(iterations))
-
     def _drive(self, now_ns: int) -> None:
         if now_ns < self.time_ns:
             raise InvalidInput("time", f">= {self.time_s} [s], as it does not run backwards", to_s(now_ns))
         now_ticks = now_ns * TICKS_PER_NS
         while self._leap:
-            end_ticks = self._begin_ticks + self._steps.sum_ticks(self._leap)
+            end_ticks = self._leap_end_ticks
             if end_ticks > now_ticks:
                 if ended := self._steps.count_ended(now_ticks - self._begin_ticks):
                     self._skip(ended)
@@ -205,11 +202,9 @@ class TokenEngine:
             if self._leap < self._stay:
                 self._skip(self._leap)
                 self._plan_leap()
-                continue
-            if self._leap > 1:
-                self._skip(self._leap - 1)
-            self._end_iteration(end_ticks)
-            self._begin_iteration(end_ticks)
+            else:
+                self._end_leap(end_ticks)
+                self._begin_iteration(end_ticks)
         self.time_ns = now_ns
 
     def _begin_iteration(self, time_ticks: int) -> None:
@@ -232,6 +227,13 @@ class TokenEngine:
         iteration = self.counters.iterations
         self._steps = self._step_time.plan_steps(decode.size, decode.context_tokens, prompt_tokens, iteration)
         self._leap = min(self._stay, self._steps.limit)
+        self._leap_end_ticks = self._begin_ticks + self._steps.sum_ticks(self._leap)
+
+    def _cut_leap(self) -> None:
+        """Look at the batch again when the running iteration ends."""
+        if self._leap:
+            self._leap = self._stay = 1
+            self._leap_end_ticks = self._begin_ticks + self._steps.first_ticks
 
     def _note_moves(self, time_ticks: int) -> None:
         """Count and report who came into the batch at `time_ticks`, and who gave way."""
@@ -268,10 +270,12 @@ class TokenEngine:
             if not self._batch.chunks:
                 counters.iteration_tokens.observe(decoded, iterations)
 
-    def _end_iteration(self, end_ticks: int) -> None:
-        """Hand out the tokens of the iteration that ends at `end_ticks`."""
-        self._count_decoding(1)
+    def _end_leap(self, end_ticks: int) -> None:
+        """Hand out the tokens of the leap that ends at `end_ticks`, with an iteration that may finish requests."""
         batch, end_ns = self._batch, to_end_ns(end_ticks)
+        self._count_decoding(self._leap)
+        if self._leap > 1:
+            batch.skip(self._leap - 1)
         output_tokens = batch.decode.size
         for sequence, blocks in batch.decode.step():
             sequence.blocks = blocks

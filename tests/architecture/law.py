@@ -140,6 +140,7 @@ SIBLINGS = tuple(
 _BELOW_CONTROLLER = (*SIBLINGS, *_BELOW_SIBLINGS)
 _BELOW_COMPOSE = (
     "adapter.controller",
+    "adapter.policies",
     "adapter.state_store",
     "adapter.merging",
     *_BELOW_CONTROLLER,
@@ -172,6 +173,7 @@ ROOMS: tuple[Room, ...] = (
     _world("adapter.telemetry", (*_FLOOR, *_DOORS), "prometheus logging"),
     _world("adapter.store", (*_FLOOR, *_DOORS)),
     _world("adapter.state_store", (*_FLOOR, *_DOORS)),
+    _world("adapter.policies", (*_FLOOR, *_DOORS), "plugins"),
     _world("adapter.inventory", (*_FLOOR, *_DOORS)),
     _world("adapter.cluster", ("adapter.inventory", *_FLOOR, *_DOORS)),
     _world("adapter.merging", ("adapter.config", "adapter.cluster", "adapter.inventory", *_FLOOR, *_DOORS)),
@@ -192,7 +194,7 @@ ROOMS: tuple[Room, ...] = (
     _world(
         "adapter.compose",
         _BELOW_COMPOSE,
-        "http_in http_out sockets async logging environment processes plugins seeds numpy",
+        "http_in http_out sockets async logging environment processes seeds numpy",
     ),
     _world(
         "adapter.compose_demo",

@@ -9,9 +9,11 @@ from optimizer.simulation.bounds.case import (
     make_step_problem,
     make_stretch_problem,
 )
-from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
-from optimizer.simulation.bounds.ladder import Ladder, LadderOptions, Rung, RungKind, add_up_ladders, compute_ladder
+from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases, measure_works, to_asked
+from optimizer.simulation.bounds.frontier import FrontierOptions, measure_ceiling
+from optimizer.simulation.bounds.ladder import LadderOptions, compute_ladder
 from optimizer.simulation.bounds.run_ladder import compute_run_ladder, make_shared_rung
+from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
 from optimizer.simulation.bounds.work import ReplicaWork, fit_law_below, make_rate_work, make_replica_work
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "BoundCase",
     "BoundVariant",
     "DemandRows",
+    "FrontierOptions",
     "Ladder",
     "LadderOptions",
     "ReplicaWork",
@@ -36,4 +39,7 @@ __all__ = [
     "make_shared_rung",
     "make_step_problem",
     "make_stretch_problem",
+    "measure_ceiling",
+    "measure_works",
+    "to_asked",
 ]

@@ -39,6 +39,8 @@ from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.solver.clairvoyant import ClairvoyantProblem, ClairvoyantVariant, ReplicaCap
 from optimizer.units import to_cost
 
+_SHORTEST_S = 2e-3  # no step is shorter: moments that close to an end are taken as the end
+
 
 @dataclass(frozen=True, slots=True)
 class BoundVariant:
@@ -186,7 +188,7 @@ def list_moments(case: BoundCase) -> FloatArray:
         return np.array([0.0, case.horizon_s])
     count = max(math.ceil((case.horizon_s - case.phase_s) / case.period_s), 0)
     moments_s = case.phase_s + case.period_s * np.arange(count)
-    inside = moments_s[(moments_s > 0.0) & (moments_s < case.horizon_s)]
+    inside = moments_s[(moments_s > _SHORTEST_S) & (moments_s < case.horizon_s - _SHORTEST_S)]
     return np.concatenate([[0.0], inside, [case.horizon_s]])
 
 
@@ -215,7 +217,7 @@ def _make_problem(case: BoundCase, rows: DemandRows, spared_s: float) -> tuple[C
 
 def _list_edges(horizon_s: float, stretch_s: float) -> FloatArray:
     """Return edges of stretches of that length; the last one may be shorter, and none is shorter than a millisecond."""
-    edges_s = np.arange(max(math.ceil((horizon_s - 1e-3) / stretch_s), 1)) * stretch_s
+    edges_s = np.arange(max(math.ceil((horizon_s - _SHORTEST_S) / stretch_s), 1)) * stretch_s
     return np.concatenate([edges_s, [horizon_s]])
 
 

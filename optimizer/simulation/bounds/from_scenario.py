@@ -19,6 +19,7 @@ from optimizer.domain import (
 from optimizer.errors import InvalidInput
 from optimizer.simulation.bounds.asked import AskedRequests, FloatArray
 from optimizer.simulation.bounds.case import BoundCase, BoundVariant
+from optimizer.simulation.bounds.frontier import FrontierOptions, measure_ceiling
 from optimizer.simulation.bounds.work import ReplicaWork, make_replica_work
 from optimizer.simulation.cluster import Actuation, ClusterOptions, Scenario, StartupTime
 from optimizer.simulation.cluster.steering import Actuated
@@ -68,6 +69,25 @@ def make_bound_cases(
                 )
             )
     return tuple(cases)
+
+
+def measure_works(
+    scenario: Scenario, *, options: FrontierOptions | None = None, seed: int = 0
+) -> dict[VariantKey, ReplicaWork]:
+    """Return the least work of every variant whose truth is a law or a table, with the ceiling measured on its engine.
+
+    Handed to `make_bound_cases` as `works`, it raises the bounds to what replicas really sustain.
+    """
+    works = {}
+    for number, model in enumerate(scenario.models):
+        asked = to_asked(scenario, number)
+        for variant in model.variants:
+            key = variant.key(variant.main_role)
+            plant, of_role = scenario.plants[key], _restrict(asked, variant.main_role)
+            if isinstance(plant.performance, IterationLaw | IterationTable):
+                work = make_replica_work(plant.performance, plant.limits, of_role)
+                works[key] = measure_ceiling(plant.performance, plant.limits, of_role, work, options=options, seed=seed)
+    return works
 
 
 def get_rhythm(decider: Decider, options: ClusterOptions) -> tuple[float, float]:

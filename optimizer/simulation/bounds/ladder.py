@@ -15,9 +15,7 @@ for the share it really attained; bounds for everything hold for those who miss 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from optimizer.simulation.bounds.case import (
     BoundCase,
@@ -28,6 +26,7 @@ from optimizer.simulation.bounds.case import (
     make_step_problem,
     make_stretch_problem,
 )
+from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind
 from optimizer.solver.clairvoyant import (
     ClairvoyantProblem,
     compute_miss_bound,
@@ -37,103 +36,6 @@ from optimizer.solver.clairvoyant import (
     solve_clairvoyant,
     solve_time_expanded,
 )
-
-_BELOW_RATIO = 1e-9  # floating point in bills
-
-
-class RungKind(StrEnum):
-    """What a figure is."""
-
-    EXACT = "exact optimum"  # of the relaxed problem described, hence a bound as well
-    BOUND = "valid bound"
-    REFERENCE = "reference"  # no bound: a policy may be cheaper
-    INCUMBENT = "incumbent"  # what some path costs
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One line of the ladder.
-
-    Attributes
-    ----------
-    name
-        Short name, such as ``LB1(99%)``.
-    cost
-        The figure [currency]; infinite where no fleet serves the demand.
-    kind
-        What it is.
-    attainment_ratio
-        It bounds those who attain this share [0-1] or more; None for what bounds nobody.
-    text
-        What it is, in words.
-    assumptions
-        What it rests on.
-    states, steps
-        Size of the dynamic program, 0 states where there is none.
-    method
-        How it was computed.
-    """
-
-    name: str
-    cost: float
-    kind: RungKind
-    attainment_ratio: float | None
-    text: str
-    assumptions: tuple[str, ...]
-    states: int
-    steps: int
-    method: str
-
-    @property
-    def is_bound(self) -> bool:
-        """Whether it bounds a policy that attains its share."""
-        return self.attainment_ratio is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """All rungs for one attained share.
-
-    Attributes
-    ----------
-    name
-        The LLM, or what is added up.
-    attainment_ratio
-        Share of the requests that kept their SLO [0-1].
-    rungs
-        Ascending by cost.
-    """
-
-    name: str
-    attainment_ratio: float
-    rungs: tuple[Rung, ...]
-
-    @property
-    def bound(self) -> float:
-        """The highest bound for whoever attains no less than `attainment_ratio` [currency]."""
-        return max((rung.cost for rung in self.rungs if self._holds(rung)), default=0.0)
-
-    @property
-    def bound_name(self) -> str:
-        """Name of the rung that gives `bound`, "" without any."""
-        holding = [rung for rung in self.rungs if self._holds(rung)]
-        return max(holding, key=lambda rung: rung.cost).name if holding else ""
-
-    def get(self, name: str) -> Rung | None:
-        """Return the rung called `name`, None when there is none."""
-        return next((rung for rung in self.rungs if rung.name == name), None)
-
-    def is_above_bound(self, cost: float) -> bool:
-        """Return whether a bill of `cost` [currency] is possible; where it is not, simulator or bound is wrong."""
-        return cost >= self.bound * (1.0 - _BELOW_RATIO)
-
-    def render(self) -> tuple[str, ...]:
-        """Return one line of text per rung, ascending."""
-        width = max((len(rung.name) for rung in self.rungs), default=0)
-        return tuple(f"{rung.name:<{width}}  {rung.cost:>12.4f}  {rung.kind}: {rung.text}" for rung in self.rungs)
-
-    def _holds(self, rung: Rung) -> bool:
-        return rung.attainment_ratio is not None and rung.attainment_ratio <= self.attainment_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +66,8 @@ class LadderOptions:
     has_reference: bool = True
 
 
-PHYSICS = "no replica is faster than the law given, works on more than it holds, or more than its ceiling"
+PHYSICS = "no replica is faster than the law given, works on more than it holds, or more than all the time"
+MEASURED = "no replica is faster than the law given, nor serves more work well than its ceiling, which was measured"
 PERFECT = "perfect routing, no queue, no interference, no drain; replicas that start need no quota"
 TIMED = "starts perfectly timed and billed with the shortest start-up there is"
 RHYTHM = "replicas change only at 0 and at phase + n * period; who waits for devices needs a step or more to start"
@@ -188,37 +91,26 @@ def compute_ladder(case: BoundCase, attainment_ratio: float, options: LadderOpti
     return Ladder(case.name, attainment_ratio, tuple(sorted(rungs, key=lambda rung: (rung.cost, rung.name))))
 
 
-def add_up_ladders(name: str, attainment_ratio: float, ladders: Sequence[Ladder]) -> Ladder:
-    """Return the ladder of several LLMs together: rung by rung, for those rungs that all of them have.
-
-    A sum of bounds is a bound of the sum; limits that they share are left out. `attainment_ratio` is for display: what
-    holds is judged in each of `ladders`, so that the sum of a rung of one LLM's own share stays one.
-    """
-    if len(ladders) < 2:
-        return Ladder(name, attainment_ratio, ladders[0].rungs if ladders else ())
-    parts = [{_get_kin(rung): rung for rung in ladder.rungs} for ladder in ladders]
-    shared = [kin for kin in parts[0] if all(kin in part for part in parts)]
-    best = [
-        next(rung for rung in ladder.rungs if rung.name == ladder.bound_name) for ladder in ladders if ladder.bound_name
-    ]
-    rungs = [_add_up([part[kin] for part in parts], kin[0], attainment_ratio) for kin in shared]
-    if len(best) == len(ladders):
-        rungs.append(_add_up(best, "best", attainment_ratio))
-    return Ladder(name, attainment_ratio, tuple(sorted(rungs, key=lambda rung: (rung.cost, rung.name))))
+def get_speed_text(case: BoundCase) -> str:
+    """Return what is taken for granted about the speed of replicas: physics, or a ceiling that was measured."""
+    return MEASURED if any(variant.work.ceiling_ratio < 1.0 for variant in case.variants) else PHYSICS
 
 
 # --- Rungs ------------------------------------------------------------------------------------------------------------
 def _list_step_rungs(case: BoundCase, attainment_ratio: float, options: LadderOptions) -> list[Rung]:
     problem, rows = make_step_problem(case)
     free = solve_time_expanded(problem, with_switching=False)
-    texts = PHYSICS, PERFECT, RHYTHM
+    texts = get_speed_text(case), PERFECT, RHYTHM
     text = "real numbers of replicas, switching for nothing"
     rungs = [Rung("LB0", free.bound, RungKind.BOUND, 1.0, text, texts, 0, free.steps, "linear program, dual value")]
     steps = len(list_moments(case)) - 1
     is_small = count_states(problem) * steps <= options.most_state_steps
     rungs.append(_make_whole_rung(problem, (*texts, TIMED), is_small=is_small))
     if attainment_ratio < 1.0:
-        rungs.append(_make_share_rung(problem, rows, attainment_ratio, options, is_small=is_small))
+        told = (*texts, TIMED, _MISSES)
+        rungs.append(
+            _make_share_rung(problem, rows, attainment_ratio, told, refinements=options.refinements, is_small=is_small)
+        )
     if is_rhythm_kept(case):
         return rungs
     return [replace(rung, kind=RungKind.REFERENCE, attainment_ratio=None) for rung in rungs]
@@ -236,13 +128,19 @@ def _make_whole_rung(problem: ClairvoyantProblem, texts: tuple[str, ...], *, is_
 
 
 def _make_share_rung(
-    problem: ClairvoyantProblem, rows: DemandRows, attainment_ratio: float, options: LadderOptions, *, is_small: bool
+    problem: ClairvoyantProblem,
+    rows: DemandRows,
+    attainment_ratio: float,
+    texts: tuple[str, ...],
+    *,
+    refinements: int,
+    is_small: bool,
 ) -> Rung:
     name = f"LB1({_render_share(attainment_ratio)})"
-    text, texts = "the same for this share of the requests", (PHYSICS, PERFECT, RHYTHM, TIMED, _MISSES)
+    text = "the same for this share of the requests"
     allowances = rows.compute_allowances(attainment_ratio)
     if is_small:
-        priced = compute_miss_bound(problem, allowances, refinements=options.refinements)
+        priced = compute_miss_bound(problem, allowances, refinements=refinements)
         method = f"dynamic program at {priced.evaluations} prices of a miss"
         return Rung(
             name, priced.cost, RungKind.BOUND, attainment_ratio, text, texts, priced.states, priced.steps, method
@@ -253,7 +151,7 @@ def _make_share_rung(
 
 
 def _list_stretch_rungs(case: BoundCase, attainment_ratio: float, options: LadderOptions) -> list[Rung]:
-    texts = PHYSICS, PERFECT, TIMED
+    texts = get_speed_text(case), PERFECT, TIMED
     rungs: dict[str, Rung] = {}
     for stretch_s in sorted({min(stretch_s, case.horizon_s) for stretch_s in options.stretches_s}):
         problem, rows = make_stretch_problem(case, stretch_s)
@@ -271,7 +169,7 @@ def _list_stretch_rungs(case: BoundCase, attainment_ratio: float, options: Ladde
 
 def _make_reference(case: BoundCase, options: LadderOptions) -> Rung:
     problem, _ = make_mean_problem(case, min(options.mean_s, case.horizon_s))
-    texts = PHYSICS, PERFECT, TIMED, "all that arrives in a stretch is served in it; nothing is put off"
+    texts = get_speed_text(case), PERFECT, TIMED, "all that arrives in a stretch is served in it; nothing is put off"
     if count_states(problem) * len(problem.durations_s) <= options.most_state_steps:
         exact = solve_clairvoyant(problem)
         text = f"whole replicas for means over {options.mean_s:g} s"
@@ -288,27 +186,3 @@ def _make_reference(case: BoundCase, options: LadderOptions) -> Rung:
 
 def _render_share(attainment_ratio: float) -> str:
     return f"{100.0 * attainment_ratio:.4g}%"
-
-
-def _get_kin(rung: Rung) -> tuple[str, bool]:
-    """Return what rungs of several LLMs have in common: the name without the share."""
-    name, opened, _ = rung.name.partition("(")
-    return (f"{name}(a)" if opened else name), rung.is_bound
-
-
-def _add_up(rungs: Sequence[Rung], name: str, attainment_ratio: float) -> Rung:
-    first = rungs[0]
-    kinds = {rung.kind for rung in rungs}
-    shares = [rung.attainment_ratio for rung in rungs if rung.attainment_ratio is not None]
-    is_for_share = "(" in name or name == "best"
-    return Rung(
-        name=name,
-        cost=math.fsum(rung.cost for rung in rungs),
-        kind=first.kind if len(kinds) == 1 else RungKind.BOUND,
-        attainment_ratio=None if not shares else attainment_ratio if is_for_share else max(shares),
-        text=f"the sum over {len(rungs)}: {first.text}",
-        assumptions=first.assumptions,
-        states=sum(rung.states for rung in rungs),
-        steps=max(rung.steps for rung in rungs),
-        method=first.method,
-    )

@@ -8,17 +8,8 @@ from dataclasses import replace
 from optimizer.domain import ModelKey, Role, VariantKey
 from optimizer.simulation.bounds.case import BoundCase, make_stretch_problem
 from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
-from optimizer.simulation.bounds.ladder import (
-    PERFECT,
-    PHYSICS,
-    TIMED,
-    Ladder,
-    LadderOptions,
-    Rung,
-    RungKind,
-    add_up_ladders,
-    compute_ladder,
-)
+from optimizer.simulation.bounds.ladder import PERFECT, TIMED, LadderOptions, compute_ladder, get_speed_text
+from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
 from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.simulation.cluster import ClusterOptions, Scenario, SimulationResult
 from optimizer.simulation.decider import Decider
@@ -94,7 +85,7 @@ def make_shared_rung(
         kind=RungKind.BOUND,
         attainment_ratio=min(attainment_ratios),
         text=f"real numbers of replicas of all LLMs under what they share, over stretches of {stretch_s:g} s",
-        assumptions=(PHYSICS, PERFECT, TIMED),
+        assumptions=(max(get_speed_text(case) for case in cases), PERFECT, TIMED),
         states=0,
         steps=answer.steps,
         method="linear program, dual value",

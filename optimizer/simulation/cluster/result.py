@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
@@ -161,8 +161,8 @@ class StepSeries:
 
     def get(self, time_ns: int) -> int:
         """Return the count at `time_ns` [ns], 0 before the first step."""
-        from_here = [value for start, _, value in self.iterate(time_ns + 1) if start <= time_ns]
-        return from_here[-1] if from_here else 0
+        step = bisect_right(self.time_ns, time_ns) - 1
+        return self.value[step] if step >= 0 else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

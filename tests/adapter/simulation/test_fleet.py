@@ -54,3 +54,17 @@ def test_what_an_engine_would_need_to_know_is_asked_for(tmp_path: Path) -> None:
     assert problem == (
         "models: llama-8b, variant l40s, has no performance.kv_capacity_tokens; a simulated engine needs it"
     )
+
+
+def test_a_limit_on_one_accelerator_is_real_and_others_are_only_told(tmp_path: Path) -> None:
+    limits = (
+        "limits:\n"
+        "  - {name: stock, accelerators: [L40S], amount: 6}\n"
+        "  - {name: granted, kind: quota, accelerators: [L40S], amount: 4}\n"
+        "  - {name: budget, kind: money, amount: 2}\n"
+        "  - {name: not-known, accelerators: [L40S], amount: unknown}\n"
+    )
+    fleet = read_fleet(write(tmp_path, limits + TEXT), BUILT_IN_POLICIES)
+    assert fleet.quota == {"L40S": 4}
+    assert [limit.name for limit in fleet.settings.limits] == ["stock", "granted", "budget", "not-known"]
+    assert read_fleet(write(tmp_path, TEXT), BUILT_IN_POLICIES).quota == {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from xml.etree import ElementTree
 
 import pytest
@@ -29,7 +30,9 @@ def test_the_picture_of_a_run_is_well_formed_and_shows_its_states_and_its_bound(
     root = parse(PictureRun("slo", COURSE, 2.5), title='requests < "many" & more')
     words = [element.text for element in root.iter(f"{SVG}text")]
     assert words[0] == 'requests < "many" & more'
-    assert {"demand [1/s]", "replicas", "attained", "cost", "ready", "starting", "pending", "draining"} <= set(words)
+    assert {"demand [1/s]", "replicas", "attained [%]", "cost", "ready", "starting", "pending", "draining"} <= set(
+        words
+    )
     assert "bound 2.5" in words
     assert len(list(root.iter(f"{SVG}polygon"))) == 4
     assert len(list(root.iter(f"{SVG}line"))) == 1
@@ -57,6 +60,10 @@ def test_a_bin_without_requests_breaks_the_line_of_attainment() -> None:
     holes = Course(**{**{name: getattr(COURSE, name) for name in Course.__slots__}, "attained": (1.0, None, None, 1.0)})
     drawn = [element.attrib["points"].split() for element in parse(PictureRun("slo", holes)).iter(f"{SVG}polyline")]
     assert sorted(len(points) for points in drawn) == [1, 1, 4, 4]
+
+
+def test_a_bound_that_nobody_can_keep_is_not_drawn() -> None:
+    assert not list(parse(PictureRun("slo", COURSE, math.inf)).iter(f"{SVG}line"))
 
 
 def test_nothing_at_all_can_be_drawn() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,16 @@ def test_prefill_and_decode_may_be_apart(policy: str) -> None:
     fleet = make_fleet(*(make_variant(role.value, role=role) for role in (Role.PREFILL, Role.DECODE)))
     outcome = run_policy(policy, prepare_stage(make_trace(ONE_BY_ONE[:6], 60.0), fleet, RunOptions()))
     assert outcome.result.cost > 0.0
+    assert outcome.is_possible
+
+
+def test_nobody_gets_more_devices_than_there_are() -> None:
+    trace = make_trace(sorted(np.random.default_rng(2).uniform(0.0, 90.0, 400).tolist()), 90.0)
+    outcome = run_policy("ray_serve", prepare_stage(trace, replace(make_fleet(), quota={"H100": 2}), RunOptions()))
+    (lives,) = (figures.replicas for figures in outcome.result.variants.values())
+    assert max(lives.requested.value) > 2
+    assert max(lives.ready.value) <= 2
+    assert max(lives.starting.value) <= 2
     assert outcome.is_possible
 
 

@@ -12,7 +12,7 @@ from optimizer.simulation import EngineLimits, EngineRequest, NoisyStepTime, Tok
 from optimizer.simulation.ticks import NS_PER_S
 
 LAW = IterationLaw(fixed_s=0.01, per_request_s=2e-4, per_context_token_s=3e-7, per_prompt_token_s=5e-5)
-ENGINES, ROUNDS, REQUESTS = 300, 5, 600
+ENGINES, ROUNDS, REQUESTS = 100, 5, 250
 ROUND_S = 1800
 
 
@@ -31,7 +31,7 @@ def test_engines_under_thin_traffic_keep_their_memory_flat() -> None:
             for number in range(REQUESTS):
                 engine = engines[int(generator.integers(ENGINES))]
                 input_tokens, output_tokens = (int(length) for length in generator.integers(1, (2000, 400)))
-                arrival_s = start_s + 2.0 * number
+                arrival_s = start_s + 5.0 * number
                 engine.submit(EngineRequest(f"r{start_s}-{number}", arrival_s, input_tokens, output_tokens))
             ended = sum(len(engine.advance_ns((start_s + ROUND_S) * NS_PER_S)) for engine in engines)
             assert ended == REQUESTS

@@ -18,9 +18,9 @@ from optimizer.simulation.cluster import *
 from optimizer.simulation.deciders.slo import make_slo
 from tests.builders.simulated_clusters import *
 a, b = make_variant("a"), make_variant("b", accelerator="L40S", startup_s=60.0)
-requests = make_changing_requests([(2.0, 120.0), (30.0, 200.0), (3.0, 280.0)])
+requests = make_changing_requests([(2.0, 60.0), (30.0, 90.0), (3.0, 250.0)])
 plant = Plant(LAW, LIMITS, startup=StartupTime(60.0, 150.0))
-scenario = make_scenario(requests, 600.0, variants=(a, b), plant=plant, quota={"H100": 3})
+scenario = make_scenario(requests, 400.0, variants=(a, b), plant=plant, quota={"H100": 3})
 options = ClusterOptions(scrape=ScrapeOptions(loss_ratio=0.1), start=StartOptions(failure_ratio=0.2, image_pull_s=20.0))
 result = simulate(scenario, make_slo(scenario.to_settings()), options, seed=5)
 print(json.dumps({

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,25 @@ def check_ended_once(result: SimulationResult, scenario: Scenario) -> None:
     finished = np.isfinite(np.array(result.columns.ttlt_s))
     assert int(finished.sum()) == result.endings[Ending.FINISHED]
     assert (np.array(result.columns.ttft_s)[finished] <= np.array(result.columns.ttlt_s)[finished]).all()
+    check_bill_and_quota(result, scenario)
+
+
+def check_bill_and_quota(result: SimulationResult, scenario: Scenario) -> None:
+    end_ns = round(scenario.horizon_s * 1e9)
+    used = {}
+    for key, figures in result.variants.items():
+        with_devices = [getattr(figures.replicas, life) for life in ("starting", "ready", "draining")]
+        assert figures.billed_ns == sum(series.integrate(end_ns) for series in with_devices)
+        used[key] = with_devices
+    for accelerator, devices in scenario.quota.items():
+        sharing = [
+            (one, scenario.variants[key].accelerators_per_replica)
+            for key, found in used.items()
+            if scenario.variants[key].accelerator == accelerator
+            for one in found
+        ]
+        for time_ns in {time_ns for series, _ in sharing for time_ns in series.time_ns}:
+            assert sum(series.get(time_ns) * per_replica for series, per_replica in sharing) <= devices
 
 
 # --- draining ---------------------------------------------------------------------------------------------------------
@@ -132,7 +153,8 @@ def test_a_gateway_holds_requests_until_somebody_is_ready_or_patience_ends() -> 
 @pytest.mark.parametrize("seed", range(6))
 def test_every_request_ends_once_in_a_fleet_that_is_shaken(seed: int) -> None:
     chance = np.random.default_rng(seed)
-    a, b = make_variant("a"), make_variant("b", accelerator="L40S", startup_s=30.0)
+    a = replace(make_variant("a"), accelerators_per_replica=1 + seed % 3)
+    b = make_variant("b", accelerator="L40S", startup_s=30.0)
     script = Scripted(
         [
             (15.0 * step, {a.key(): int(chance.integers(0, 5)), b.key(): int(chance.integers(0, 5))})
@@ -152,7 +174,7 @@ def test_every_request_ends_once_in_a_fleet_that_is_shaken(seed: int) -> None:
     )
     requests = make_requests(6.0, 900.0, input_tokens=900, output_tokens=400, seed=seed)
     scenario = make_scenario(
-        requests, 900.0, variants=(a, b), plant=plant, quota={"H100": 3}, has_gateway=bool(seed % 2)
+        requests, 900.0, variants=(a, b), plant=plant, quota={"H100": 5}, has_gateway=bool(seed % 2)
     )
     result = simulate(scenario, script, options, seed)
     check_ended_once(result, scenario)

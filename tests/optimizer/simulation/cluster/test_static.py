@@ -58,7 +58,7 @@ def test_every_request_ends_exactly_once(router: RouterKind) -> None:
 
 def test_requests_in_the_system_equal_rate_times_time_in_it() -> None:
     """Little's law, on the sampled figures of the pages against the latencies of the requests."""
-    horizon_s = 3600.0
+    horizon_s = 1800.0
     requests = make_requests(3.0, horizon_s)
     decider = make_static(2)
     decider.period_s, decider.keeps_views = 15.0, True
@@ -77,7 +77,7 @@ def test_requests_in_the_system_equal_rate_times_time_in_it() -> None:
 
 def test_a_queue_of_one_server_waits_as_long_as_pollaczek_and_khinchine_say() -> None:
     """One place in the batch, no time per token: M/D/1, mean wait rho * D / 2 / (1 - rho)."""
-    service_s, rate_per_s, count = 0.5, 1.2, 20_000
+    service_s, rate_per_s, count = 0.5, 1.2, 10_000
     law = IterationLaw(service_s / 2, 0.0, 0.0, 0.0)  # two tokens
     arrivals_s = np.cumsum(np.random.default_rng(3).exponential(1.0 / rate_per_s, count))
     requests = Requests.from_columns(arrivals_s, 10, 2)

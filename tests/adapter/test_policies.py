@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from adapter.compose import load_policies
-from adapter.compose.policies import ForeignPolicy
 from adapter.errors import Refused
+from adapter.policies import ForeignPolicy, load_policies
 from optimizer import BUILT_IN_POLICIES, FixedReplicas, InvalidInput, OptionsChecker, Policy, SignalReader
 from tests.builders.installed_package import install_package
 
