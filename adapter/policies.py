@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
@@ -35,21 +36,6 @@ GROUP = "variant_autoscaler.policies"
 
 T = TypeVar("T")
 
-_BROKEN = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-"""What code that somebody else wrote may raise when it is loaded or called."""
-
 
 def load_policies() -> Mapping[str, Policy]:
     """Return every policy by the name that a configuration calls it.
@@ -64,10 +50,11 @@ def load_policies() -> Mapping[str, Policy]:
     for entry in sorted(found, key=lambda entry: (entry.name, entry.value)):
         problem = _find_conflict(entry, found)
         if problem is None:
-            try:
-                policies[entry.name] = ForeignPolicy(entry.name, _make(entry))
-            except _BROKEN as failure:
-                problem = f"cannot be loaded: {type(failure).__name__}: {failure}"
+            made = _attempt(partial(_make, entry))
+            if isinstance(made, Exception):
+                problem = f"cannot be loaded: {type(made).__name__}: {made}"
+            else:
+                policies[entry.name] = ForeignPolicy(entry.name, made)
         if problem is not None:
             problems.append(f"policy {entry.name} = {entry.value}{_tell_origin(entry)} {problem}")
     if problems:
@@ -103,9 +90,21 @@ class ForeignPolicy:
         if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], FixedReplicas | CapacityNeed)):
             raise InvalidInput(f"the answer of {self._name}", "a proposal and what to remember", answer)
         proposal, memory = answer
+        if isinstance(proposal, FixedReplicas):
+            self._check_counts(proposal, view)
         if not isinstance(memory, Mapping) or not _is_plain(memory):
             raise InvalidInput(f"what {self._name} remembers", "plain JSON values by name", memory)
         return proposal, memory
+
+    def _check_counts(self, proposal: FixedReplicas, view: ModelView) -> None:
+        """Check that `proposal` gives every variant of `view` a count: one that was forgotten would be scaled away."""
+        counts: object = proposal.by_variant
+        keys = {line.key for line in view.variants}
+        if not isinstance(counts, Mapping) or set(counts) != keys:
+            raise InvalidInput(f"the counts of {self._name}", "a mapping from the key of every variant", counts)
+        for key, count in counts.items():
+            if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+                raise InvalidInput(f"the count of {self._name} for {key.variant}", "a whole number >= 0", count)
 
     def list_signals(self, options: Mapping[str, object]) -> tuple[SignalSpec, ...]:
         """Return what it wants to know of every pod, nothing where it does not say.
@@ -133,12 +132,20 @@ class ForeignPolicy:
             self._call("able to check its options", lambda: policy.check_options(model))
 
     def _call(self, bound: str, call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except InvalidInput:
-            raise
-        except _BROKEN as failure:
-            raise InvalidInput(self._name, bound, failure) from failure
+        answer = _attempt(call)
+        if isinstance(answer, InvalidInput):
+            raise answer
+        if isinstance(answer, Exception):
+            raise InvalidInput(self._name, bound, answer) from answer
+        return answer
+
+
+def _attempt(call: Callable[[], T]) -> T | Exception:
+    """Return what `call` returns, or what it raises: code that somebody else wrote may raise anything."""
+    try:
+        return call()
+    except Exception as failure:
+        return failure
 
 
 def _make(entry: EntryPoint) -> Policy:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import ceil
 
 from optimizer import FixedReplicas, ModelView, OptionReader, PolicyState, Proposal, Settings
-from optimizer.domain import SignalSpec
+from optimizer.domain import PodPhase, SignalSpec
 
 
 class RequestsPerReplica:
@@ -21,9 +21,10 @@ class RequestsPerReplica:
         options.finish()  # raises, naming everything that is wrong: the LLM is then held
         wanted = {}
         for line in view.variants:
-            pods = [pod for pod in line.state.pods if pod.running_requests is not None]
+            ready = [pod for pod in line.state.pods if pod.phase is PodPhase.READY]
+            pods = [pod for pod in ready if pod.running_requests is not None]
             requests = sum((pod.running_requests or 0.0) + (pod.waiting_requests or 0.0) for pod in pods)
-            unseen = len(line.state.pods) - len(pods)  # a pod that says nothing is no reason to do without it
+            unseen = len(ready) - len(pods)  # a pod that serves and says nothing is no reason to do without it
             wanted[line.key] = max(ceil(requests / target) + unseen, 1)
         return FixedReplicas(wanted), {}
 
@@ -48,6 +49,6 @@ class KvCache:
         for line in view.variants:
             used = [signals.values["used"].value for signals in view.signals if signals.variant == line.key]
             known = [ratio for ratio in used if ratio is not None]
-            unseen = line.state.observed_replicas - len(known)
+            unseen = max(line.state.ready_replicas - len(known), 0)
             wanted[line.key] = max(ceil(sum(known) / target_ratio) + unseen, 1)
         return FixedReplicas(wanted), {}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from optimizer.deciding.sight import Sight
-from optimizer.domain import CapacityTable, Need, Reason, ReasonCode, Routing, Settings, VariantKey
+from optimizer.domain import CapacityTable, Need, PodPhase, Reason, ReasonCode, Routing, Settings, VariantKey
 from optimizer.errors import InvalidInput
-from optimizer.policy import CapacityNeed, FixedReplicas, Policy, Proposal, compute_lead_time_s
+from optimizer.policy import CapacityNeed, FixedReplicas, Policy, Proposal, VariantView, compute_lead_time_s
 from optimizer.stabilization import calm_need, calm_replicas
 from optimizer.state import ModelState
 
@@ -84,7 +84,11 @@ def _calm(sight: Sight, proposal: Proposal, now_s: float, settings: Settings) ->
     before = sight.remembered.stabilization
     need, table, replicas = Need(), CapacityTable(), None
     if isinstance(proposal, FixedReplicas):
-        wanted = {line.key: max(proposal.by_variant.get(line.key, 0), 0) for line in sight.view.variants}
+        stale_after_s = settings.decision.stale_after_s
+        wanted = {
+            line.key: max(proposal.by_variant.get(line.key, 0), _count_unseen(line, now_s, stale_after_s))
+            for line in sight.view.variants
+        }
         replicas, after = calm_replicas(before, wanted, now_s, window_s, longest_gap_s=gap_s)
     else:
         need, table, after = calm_need(
@@ -105,6 +109,17 @@ def _calm(sight: Sight, proposal: Proposal, now_s: float, settings: Settings) ->
         least_replicas=_find_least_replicas(sight, keep),
         unbound_least_replicas=_find_least_replicas(sight, keep, has_bounds=False),
     )
+
+
+def _count_unseen(line: VariantView, now_s: float, stale_after_s: float) -> int:
+    """Return the replicas below which counts rest on missing data: all published ones where a ready pod is silent."""
+    is_silent = line.state.reason is not None or any(
+        pod.phase is PodPhase.READY
+        and (last_s := pod.ready_s if pod.seen_s is None else pod.seen_s) is not None
+        and now_s - last_s > stale_after_s
+        for pod in line.state.pods
+    )
+    return line.published_replicas if is_silent else 0
 
 
 def compute_calm_window_s(sight: Sight, settings: Settings) -> float:

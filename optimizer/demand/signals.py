@@ -32,6 +32,9 @@ from optimizer.domain import (
 PAGES_PER_WINDOW = 24
 """Pages kept of one window: the begin of a window is known to this part of it, and memory stays small."""
 
+LONGEST_GAP_S = 120.0
+"""After a longer time without a page, and longer than the window, a series begins anew [s]."""
+
 SeriesValue: TypeAlias = float | HistogramReading
 
 
@@ -171,6 +174,8 @@ def _append(kept: tuple[SeriesSample, ...], sample: SeriesSample, spec: SignalSp
         return (sample,)
     if len(kept) > 1 and kept[-1].time_s - kept[-2].time_s < spec.window_s / PAGES_PER_WINDOW:
         kept = kept[:-1]
+    if kept and sample.time_s - kept[-1].time_s > max(spec.window_s, LONGEST_GAP_S):
+        return (sample,)  # what grew over a gap says little of the window: begin anew
     begin_s, first = sample.time_s - spec.window_s, 0
     while first + 1 < len(kept) and kept[first + 1].time_s <= begin_s:
         first += 1

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from adapter.errors import Refused
 from adapter.policies import ForeignPolicy, load_policies
 from optimizer import BUILT_IN_POLICIES, FixedReplicas, InvalidInput, OptionsChecker, Policy, SignalReader
+from optimizer.domain import VariantKey
 from tests.builders.installed_package import install_package
 
 MODULE = """
@@ -120,11 +122,19 @@ class Odd:
         self.propose()
 
 
-def call(policy: Policy) -> tuple[object, object]:
-    return policy.propose(None, {}, 0.0, None)  # type: ignore[arg-type]
+KEY = VariantKey("chat", "llama", "l40s")
 
 
-@pytest.mark.parametrize("failure", [KeyError("x"), AttributeError("x"), ZeroDivisionError("x"), OSError("x")])
+def call(policy: Policy, *keys: VariantKey) -> tuple[object, object]:
+    view = SimpleNamespace(variants=tuple(SimpleNamespace(key=key) for key in keys))
+    return policy.propose(view, {}, 0.0, None)  # type: ignore[arg-type]
+
+
+class OwnError(Exception):
+    """What no list of usual failures holds."""
+
+
+@pytest.mark.parametrize("failure", [KeyError("x"), AttributeError("x"), OSError("x"), OwnError("x")])
 def test_whatever_it_raises_is_that_it_cannot_propose(failure: Exception) -> None:
     policy = ForeignPolicy("odd", Odd(failure))
     with pytest.raises(InvalidInput, match="odd must be able to propose, got"):
@@ -144,6 +154,15 @@ def test_what_it_says_against_its_options_is_passed_on() -> None:
 def test_an_answer_that_is_no_proposal_is_refused(answer: object) -> None:
     with pytest.raises(InvalidInput, match="the answer of odd must be a proposal and what to remember"):
         call(ForeignPolicy("odd", Odd(answer)))
+
+
+@pytest.mark.parametrize(
+    "counts", [{}, None, {KEY: "3"}, {KEY: None}, {KEY: 2.5}, {KEY: True}, {KEY: -1}, {"l40s": 2}, {KEY: 1, "more": 1}]
+)
+def test_counts_that_are_no_counts_of_its_variants_are_refused(counts: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"the counts? of odd"):
+        call(ForeignPolicy("odd", Odd((FixedReplicas(counts), {}))), KEY)
+    assert call(ForeignPolicy("odd", Odd((FixedReplicas({KEY: 2}), {}))), KEY) == (FixedReplicas({KEY: 2}), {})
 
 
 @pytest.mark.parametrize("memory", [None, {"a": float("nan")}, {"a": {1, 2}}, {"a": (1, 2)}, {1: 2}, []])

@@ -224,9 +224,8 @@ DOORS = frozenset(
     }
 )
 
-# The one place where an unforeseen failure is caught, and how many handlers may stand in it.
-OUTERMOST_LOOP = "adapter.controller"
-OUTERMOST_HANDLERS = 1
+# Where an unforeseen failure is caught, each by one handler: the outermost loop, and around what somebody else wrote.
+CATCH_ALL_PLACES = frozenset({"adapter.controller", "adapter.policies"})
 
 VAGUE_NAMES = frozenset(
     "base bases common constant constants helper helpers interface interfaces manager managers misc util utils".split()

@@ -119,19 +119,19 @@ def decode_options(options: Mapping[str, object], variants: Sequence[str] | None
 
 
 def check_bounds(options: AibrixOptions, model: ServedModel) -> None:
-    """Check that ``apa`` cannot run away: it multiplies the present count by what was seen over minutes.
+    """Check that nothing can run away: ``apa`` multiplies what is there, ``optimizer`` buys for loads none carries.
 
     Raises
     ------
     InvalidInput
         When neither the LLM nor a variant of it has an upper bound, which every PodAutoscaler must have.
     """
-    if options.algorithm is not Algorithm.APA or model.max_replicas is not None:
+    if options.algorithm is Algorithm.KPA or model.max_replicas is not None:
         return
     for variant in model.variants:
         if variant.max_replicas is None:
             field_name = f"variant {variant.name}: max_replicas"
-            raise InvalidInput(field_name, "given with algorithm apa, which multiplies what is there", None)
+            raise InvalidInput(field_name, f"given with algorithm {options.algorithm}, which may run away", None)
 
 
 def _read_metric(reader: OptionReader) -> tuple[SignalSpec, float]:

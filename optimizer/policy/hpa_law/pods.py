@@ -65,7 +65,7 @@ def propose_by_pods(pods: PodValues, target: float, current: int, tolerance_rati
     total += pods.missing_pods * target_milli if ratio < 1.0 else 0
     adjusted = total / ((told + pods.missing_pods) * target_milli)
     proposal = _divide_up(total, target_milli)
-    is_reversed = (ratio < 1.0 < adjusted) or (adjusted < 1.0 < ratio)
+    is_reversed = (ratio < 1.0 < adjusted) or (adjusted < 1.0 <= ratio)
     is_against = (adjusted < 1.0 and proposal > current) or (adjusted > 1.0 and proposal < current)
     return current if _is_within(adjusted, tolerance_ratio) or is_reversed or is_against else proposal
 

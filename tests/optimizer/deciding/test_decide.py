@@ -36,7 +36,7 @@ from optimizer.domain import (
     SolveStatus,
     VariantState,
 )
-from tests.builders.snapshots import make_key, make_model_snapshot, make_state, make_window
+from tests.builders.snapshots import make_gateway, make_key, make_model_snapshot, make_state, make_window
 from tests.builders.story import Story, get_capacity_per_s, make_model, make_settings, make_variant
 
 SMALL = make_variant("small", cost_per_hour=1.0)
@@ -350,3 +350,20 @@ def test_under_uniform_routing_no_slower_variant_is_begun_that_would_slow_the_ot
     weighted.run(600.0)
     assert weighted.passes[-1].planned == {"small": 7, "big": 0}
     assert weighted.get_attainment_ratio() == 1.0
+
+
+@pytest.mark.parametrize("last_page_s, replicas", [(None, 1), (15.0, 3)])
+def test_counts_shrink_no_variant_of_which_a_ready_pod_is_silent(last_page_s: float | None, replicas: int) -> None:
+    """The demand is known by a gateway; only pages of one pod stay away since `last_page_s`."""
+    settings, state = make_settings(make_model(SMALL, policy="answering")), State()
+    policies = {"answering": Answering(FixedReplicas({SMALL.key(): 1}))}
+    for now_s in range(15, 400, 15):
+        seen = make_state("small", ("a", "b", "c"))
+        pods = tuple(replace(pod, seen_s=float(now_s)) for pod in seen.pods)
+        if last_page_s is not None:
+            pods = (*pods[:2], replace(pods[2], seen_s=last_page_s))
+        windows = tuple(make_window(name, 5.0, now_s - 15.0, float(now_s)) for name in "abc")
+        snapshot = make_model_snapshot((replace(seen, pods=pods),), windows, make_gateway(15.0, now_s - 15.0, now_s))
+        outcome = decide(state, FleetSnapshot(float(now_s), (snapshot,)), float(now_s), settings, policies)
+        state = outcome.state
+    assert plan(outcome.decisions[0]) == {"small": replicas}

@@ -70,6 +70,12 @@ def test_a_rate_reaches_back_over_its_window_and_no_further() -> None:
     assert get(track(*pages), "finished").value == pytest.approx(2.0)
 
 
+def test_after_a_long_gap_a_rate_begins_anew() -> None:
+    before, after = read(0.0, finished=0.0), read(1800.0, finished=100.0)
+    assert get_code(track(before, after), "finished") is ReasonCode.FIRST_READING
+    assert get(track(before, after, read(1830.0, finished=3100.0)), "finished") == Observation(100.0)
+
+
 def test_a_page_that_is_not_newer_changes_nothing() -> None:
     history = track(read(10.0, finished=100.0))
     assert track_signals(history, read(10.0, finished=200.0)) is history

@@ -41,6 +41,11 @@ def test_who_is_missing_counts_as_idle_when_the_others_are_busy() -> None:
     assert propose_by_pods(PodValues((6.0, 6.0), 2), 5.0, 4) == 4  # 1.2 without them, 0.6 with them: no direction
 
 
+def test_who_is_missing_takes_nothing_away_where_the_others_are_on_target() -> None:
+    assert propose_by_pods(PodValues((5.0,) * 5, 5), 5.0, 10) == 10
+    assert propose_by_pods(PodValues((5.0,) * 5, 5), 5.0, 10, 0.0) == 10
+
+
 def test_a_proposal_never_goes_against_its_direction() -> None:
     assert propose_by_pods(PodValues((12.0,), 1), 5.0, 8) == 8  # more is wanted, but of two pods
     assert propose_by_pods(PodValues((1.0,), 3), 5.0, 2) == 2  # less is wanted, of more pods than the spec has
