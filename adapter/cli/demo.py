@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+from adapter.cli.argument_values import parse_duration, parse_stretch
 from adapter.compose_demo import (
     MODEL_NAMES,
     SUMMARIES,
@@ -19,7 +20,6 @@ from adapter.compose_demo import (
     run_fleet,
 )
 from adapter.config.problems import suggest
-from adapter.config.quantities import parse_duration_s
 from adapter.errors import Refused
 from adapter.policies import load_policies
 from adapter.telemetry import configure_logging
@@ -63,7 +63,9 @@ def fill_fleet(parser: argparse.ArgumentParser) -> None:
 
 def _add_times(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
     times = parser.add_argument_group("times of the demo's own clock")
-    times.add_argument("--for", dest="duration_s", type=_stretch, metavar="TIME", help="end after TIME, such as 10m")
+    times.add_argument(
+        "--for", dest="duration_s", type=parse_stretch, metavar="TIME", help="end after TIME, such as 10m"
+    )
     times.add_argument(
         "--speed", type=_positive, default=defaults.speed, metavar="N",
         help="run everything N times as fast as the wall; network timeouts stay (default: 1)",
@@ -76,7 +78,7 @@ def _add_times(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
     ):
         default_s = getattr(defaults, name)
         text = f"{meaning} (default: {default_s:g}s)"
-        times.add_argument(flag, dest=name, type=_duration, default=default_s, metavar="TIME", help=text)
+        times.add_argument(flag, dest=name, type=parse_duration, default=default_s, metavar="TIME", help=text)
 
 
 def _add_places(parser: argparse.ArgumentParser, defaults: DemoOptions) -> None:
@@ -140,20 +142,6 @@ def demo_fleet(options: argparse.Namespace) -> int:
     plan = decode_plan(options.plan.read_text(encoding="utf-8"))
     asyncio.run(run_fleet(plan, lambda line: print(line, flush=True)))
     return 0
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration_s(text)
-    except ValueError as refusal:
-        raise argparse.ArgumentTypeError(f"must be {refusal}, got {text}") from None
-
-
-def _stretch(text: str) -> float:
-    duration_s = _duration(text)
-    if duration_s <= 0.0:
-        raise argparse.ArgumentTypeError(f"must be > 0s, got {text}")
-    return duration_s
 
 
 def _port(text: str) -> int:

@@ -6,8 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
+from adapter.cli.argument_values import parse_duration, parse_stretch
 from adapter.config.problems import suggest
-from adapter.config.quantities import parse_duration_s
 from adapter.simulation.names import FLEETS, POLICIES, TRACES
 
 _DESCRIPTION = """\
@@ -67,9 +67,9 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
         "--trace", type=_trace, default="azure-hour", metavar="NAME|FILE",
         help="one of those below, or a file (default: azure-hour)",
     )  # fmt: skip
-    traffic.add_argument("--from", dest="from_s", type=_duration, default=0.0, metavar="TIME", help="begin there")
+    traffic.add_argument("--from", dest="from_s", type=parse_duration, default=0.0, metavar="TIME", help="begin there")
     traffic.add_argument(
-        "--for", dest="for_s", type=_stretch, metavar="TIME", help="and last so long (default: to its end)"
+        "--for", dest="for_s", type=parse_stretch, metavar="TIME", help="and last so long (default: to its end)"
     )
     traffic.add_argument(
         "--scale", type=_factor, default=1.0, metavar="N",
@@ -85,11 +85,11 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
     )
     either.add_argument("--config", type=Path, metavar="FILE", help="LLMs and variants of a configuration file instead")
     fleet.add_argument(
-        "--startup", dest="startup_s", type=_duration, metavar="TIME",
+        "--startup", dest="startup_s", type=parse_duration, metavar="TIME",
         help="creation to ready of every replica, as scalers are told (default: 2m; as configured)",
     )  # fmt: skip
     fleet.add_argument(
-        "--startup-p95", dest="startup_p95_s", type=_stretch, metavar="TIME",
+        "--startup-p95", dest="startup_p95_s", type=parse_stretch, metavar="TIME",
         help="95 in 100 starts take no longer, half of them no longer than told (default: all as told)",
     )  # fmt: skip
     fleet.add_argument(
@@ -101,11 +101,11 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
 def _add_surroundings(parser: argparse.ArgumentParser) -> None:
     around = parser.add_argument_group("surroundings")
     around.add_argument(
-        "--scrape-interval", dest="scrape_interval_s", type=_stretch, default=15.0, metavar="TIME",
+        "--scrape-interval", dest="scrape_interval_s", type=parse_stretch, default=15.0, metavar="TIME",
         help="between two rounds of pages (default: 15s)",
     )  # fmt: skip
     around.add_argument(
-        "--scrape-delay", dest="scrape_delay_s", type=_duration, default=0.0, metavar="TIME",
+        "--scrape-delay", dest="scrape_delay_s", type=parse_duration, default=0.0, metavar="TIME",
         help="from reading a page to its being known (default: 0s)",
     )  # fmt: skip
     around.add_argument(
@@ -162,20 +162,6 @@ def _fleet(text: str) -> str:
     if text not in FLEETS:
         raise argparse.ArgumentTypeError(f"must be a built-in fleet, got {text}{suggest(text, FLEETS)}")
     return text
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration_s(text)
-    except ValueError as refusal:
-        raise argparse.ArgumentTypeError(f"must be {refusal}, got {text}") from None
-
-
-def _stretch(text: str) -> float:
-    duration_s = _duration(text)
-    if duration_s <= 0.0:
-        raise argparse.ArgumentTypeError(f"must be > 0s, got {text}")
-    return duration_s
 
 
 def _factor(text: str) -> float:

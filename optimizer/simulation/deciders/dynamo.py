@@ -62,7 +62,7 @@ from optimizer.simulation.deciders.page_counts import (
     read_counts,
     subtract_counts,
 )
-from optimizer.simulation.deciders.pools import Pool, iterate_pools
+from optimizer.simulation.deciders.pools import Pool, iterate_pools, list_told_readings
 
 KEPT_INTERVALS = 64
 """Intervals that are looked back on."""
@@ -73,6 +73,10 @@ class DynamoMode(StrEnum):
 
     RATE = "rate"
     LOAD = "load"
+
+    def get_interval_s(self, settings: PlannerSettings) -> float:
+        """Return the time between two decisions [s]."""
+        return settings.throughput_interval_s if self is DynamoMode.RATE else settings.load_interval_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +131,7 @@ class DynamoDecider:
     @property
     def period_s(self) -> float:
         """Time between two decisions [s]."""
-        is_rate = self._mode is DynamoMode.RATE
-        return self._settings.throughput_interval_s if is_rate else self._settings.load_interval_s
+        return self._mode.get_interval_s(self._settings)
 
     @property
     def signals(self) -> Mapping[ModelKey, tuple[SignalSpec, ...]]:
@@ -142,7 +145,7 @@ class DynamoDecider:
         wanted = {}
         for pool in iterate_pools(self._models, view):
             memory = self._memories.setdefault(pool.key, _Memory())
-            readings = _list_readings(pool, view)
+            readings = list_told_readings(pool, view)
             grown = _track(memory, readings, {pod.pod for pod in pool.state.pods})
             if self._mode is DynamoMode.RATE:
                 count = self._step_rate(pool, memory, add_counts(grown.values()), interval_s)
@@ -216,11 +219,6 @@ class DynamoDecider:
         return step_aggregated_load(
             law, prefill, decode, usual, replace(usual, target_s=settings.target_itl_s)
         ).replicas
-
-
-def _list_readings(pool: Pool, view: ScraperView) -> tuple[PodReading, ...]:
-    told = {pod.pod for pod in pool.told_pods}
-    return tuple(reading for reading in view.readings.get(pool.model, ()) if reading.pod in told)
 
 
 def _track(memory: _Memory, readings: tuple[PodReading, ...], living: set[PodKey]) -> dict[PodKey, dict[str, float]]:

@@ -47,7 +47,7 @@ from optimizer.simulation.decider import ScraperView
 from optimizer.simulation.deciders.dynamo import KEPT_INTERVALS, DynamoMode, DynamoShipped
 from optimizer.simulation.deciders.dynamo_tables import sweep_decode, sweep_prefill
 from optimizer.simulation.deciders.page_counts import Counts, add_counts, find_mean, read_counts, subtract_counts
-from optimizer.simulation.deciders.pools import Pool, iterate_pools
+from optimizer.simulation.deciders.pools import Pool, iterate_pools, list_told_readings
 
 CONTEXT_LENGTH_TOKENS = 8192.0
 """Longest context of an LLM, which queued prompts are measured by where nobody says another [tokens]."""
@@ -114,8 +114,7 @@ class DynamoPoolsDecider:
     @property
     def period_s(self) -> float:
         """Time between two decisions [s]."""
-        is_rate = self._mode is DynamoMode.RATE
-        return self._settings.throughput_interval_s if is_rate else self._settings.load_interval_s
+        return self._mode.get_interval_s(self._settings)
 
     @property
     def signals(self) -> Mapping[ModelKey, tuple[SignalSpec, ...]]:
@@ -135,7 +134,7 @@ class DynamoPoolsDecider:
                 continue
             current = Pair(prefill.requested_replicas, decode.requested_replicas)
             memory = self._memories.setdefault(key, _Memory())
-            readings = (_list_readings(prefill, view), _list_readings(decode, view))
+            readings = (list_told_readings(prefill, view), list_told_readings(decode, view))
             grown = _track(memory, readings, {pod.pod for pool in (prefill, decode) for pod in pool.state.pods})
             if self._mode is DynamoMode.RATE:
                 pair = self._step_rate(pools, current, memory, grown, interval_s)
@@ -218,11 +217,6 @@ def _find_pools(model: ServedModel) -> _Pools | None:
         return None
     prefill, decode = by_role[Role.PREFILL][0], by_role[Role.DECODE][0]
     return _Pools(prefill, decode, sweep_prefill(prefill), sweep_decode(decode))
-
-
-def _list_readings(pool: Pool, view: ScraperView) -> tuple[PodReading, ...]:
-    told = {pod.pod for pod in pool.told_pods}
-    return tuple(reading for reading in view.readings.get(pool.model, ()) if reading.pod in told)
 
 
 def _track(

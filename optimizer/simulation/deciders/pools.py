@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from optimizer.domain import ModelKey, PodPhase, PodState, ServedModel, VariantKey, VariantState
+from optimizer.domain import ModelKey, PodPhase, PodReading, PodState, ServedModel, VariantKey, VariantState
 from optimizer.simulation.decider import ScraperView
 
 MOST_REPLICAS = 1000
@@ -57,6 +57,12 @@ def list_in_flight(pool: Pool) -> list[float]:
         for pod in pool.told_pods
         if pod.running_requests is not None and pod.waiting_requests is not None
     ]
+
+
+def list_told_readings(pool: Pool, view: ScraperView) -> tuple[PodReading, ...]:
+    """Return the newest pages of the pods of `pool` that told."""
+    told = {pod.pod for pod in pool.told_pods}
+    return tuple(reading for reading in view.readings.get(pool.model, ()) if reading.pod in told)
 
 
 def iterate_pools(models: tuple[ServedModel, ...], view: ScraperView) -> Iterator[Pool]:

@@ -144,8 +144,8 @@ def _check_variant(variant: ClairvoyantVariant) -> None:
 
 # --- Costs as whole numbers -------------------------------------------------------------------------------------------
 def get_milliseconds(problem: ClairvoyantProblem) -> IntArray:
-    """Return the length of every step [ms]."""
-    return np.rint(problem.durations_s * 1e3).astype(np.int64)
+    """Return the length of every step [ms]: rounded down, so that no bound rises by it."""
+    return np.floor(problem.durations_s * 1e3 + _ROUNDING).astype(np.int64)
 
 
 def get_price_units(variant: ClairvoyantVariant) -> int:

@@ -178,3 +178,13 @@ def test_prices_are_whole_units_never_rounded_up() -> None:
     assert to_units(1.006) == 36_216_000_000
     problem = ClairvoyantProblem((make_variant(0, 1.00609),), np.array([3600.0]), np.array([[1.0]]), np.array([[1.0]]))
     assert solve_clairvoyant(problem).cost == pytest.approx(1.006, abs=1e-12)
+
+
+@pytest.mark.parametrize("duration_s", [60.0006, 0.0015, 899.9999, 15.0])
+def test_no_length_of_a_step_lifts_the_optimum_above_the_money_it_takes(duration_s: float) -> None:
+    """The money is reckoned here from seconds, for what the program counts in whole units of its own."""
+    variant = make_variant(0, 0.79)
+    problem = ClairvoyantProblem((variant,), np.array([duration_s]), np.array([[1.0]]), np.array([[3.0]]))
+    money = 3 * 0.79 * duration_s / 3600.0
+    found = solve_clairvoyant(problem).cost
+    assert money - 3 * 0.79 * 1e-3 / 3600.0 <= found <= money * (1.0 + 1e-9)
