@@ -1,6 +1,6 @@
 """One scenario, one decider, one seed: a run. Equal arguments give equal bytes, in every process and on every machine.
 
-Nothing here reads a clock, and nothing that a decider is shown comes from anywhere but a scraped page.
+Nothing here reads a clock, and what a decider is shown comes from scraped pages and a gateway's counters.
 """
 
 from __future__ import annotations
