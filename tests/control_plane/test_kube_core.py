@@ -185,7 +185,7 @@ async def test_a_missing_right_is_named(cluster: Cluster, namespace: str) -> Non
 async def test_one_leads_until_it_is_killed_then_another_within_fifteen_seconds(
     cluster: Cluster, namespace: str
 ) -> None:
-    clock = ScaledClock.starting_now(4.0)
+    clock = ScaledClock.starting_now()  # real seconds: a busy machine must not make a lease lapse
     electors: list[LeaderElector] = []
     leads: list[str] = []
 
@@ -227,7 +227,7 @@ async def test_one_leads_until_it_is_killed_then_another_within_fifteen_seconds(
         lambda it: it["spec"]["holderIdentity"] == "third",
         what="the lease is made anew",
     )
-    assert electors[2].is_leader
+    await until(lambda: electors[2].is_leader)
     third.cancel()
     await asyncio.wait({third})
 
