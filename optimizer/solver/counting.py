@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from optimizer.domain import Allocation, Limit, Routing, VariantKey
@@ -16,6 +16,11 @@ Counts = dict[VariantKey, int]
 def get_counts(problem: ModelProblem, formulation: Formulation, answer: Answer) -> Counts:
     """Return the replicas of each variant of `problem` in `answer`."""
     return {line.key: round(float(answer.values[formulation.replicas[line.key]])) for line in problem.lines}
+
+
+def to_counts(problem: ModelProblem, replicas: Sequence[int]) -> Counts:
+    """Return `replicas`, in the order of the lines of `problem`, by variant."""
+    return {line.key: count for line, count in zip(problem.lines, replicas, strict=True)}
 
 
 def compute_served_per_s(problem: ModelProblem, counts: Mapping[VariantKey, int]) -> float:

@@ -7,7 +7,7 @@ optimal together. Only LLMs that a broken limit joins are solved in one program.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from optimizer.domain import (
     BindingLimit,
@@ -20,6 +20,7 @@ from optimizer.domain import (
     Routing,
     SolveStatus,
 )
+from optimizer.solver.alone import choose_counts
 from optimizer.solver.counting import (
     Counts,
     compute_served_per_s,
@@ -28,6 +29,7 @@ from optimizer.solver.counting import (
     get_counts,
     spare_limit,
     to_allocations,
+    to_counts,
 )
 from optimizer.solver.formulation import COST_UNIT_PER_HOUR, Formulation, formulate, is_in_scope
 from optimizer.solver.lexicographic import Outcome, solve_in_order
@@ -57,24 +59,71 @@ def solve_fleet(
 def _solve(
     problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...], decision: DecisionSettings
 ) -> dict[ModelKey, Plan]:
-    """Return the plans of `problems`, solved in one program; needs are met whole where that is possible."""
-    for may_fall_short in (False, True):
+    """Return the plans of `problems`, solved together; needs are met whole where that is possible."""
+    if len(problems) == 1:
+        choice = choose_counts(problems[0], limits)
+        if choice.counts is not None and choice.is_proven:
+            return _to_plans(problems, limits, _Found(to_counts(problems[0], choice.counts)))
+        is_hopeless = choice.is_proven
+    else:
+        is_hopeless = False
+    for may_fall_short in (True,) if is_hopeless else (False, True):
         formulation = formulate(problems, limits, may_fall_short=may_fall_short)
         outcome = solve_in_order(formulation, decision)
         if outcome is not None:
-            binding = _find_binding(problems, limits, formulation, outcome)
-            return {problem.key: _to_plan(problem, formulation, outcome, binding[problem.key]) for problem in problems}
+            return _to_plans(problems, limits, _read(problems, formulation, outcome))
     return {problem.key: _to_failure(problem) for problem in problems}
 
 
-def _to_plan(
-    problem: ModelProblem, formulation: Formulation, outcome: Outcome, binding: tuple[BindingLimit, ...]
-) -> Plan:
-    counts = get_counts(problem, formulation, outcome.final)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found for LLMs that were solved together.
+
+    Attributes
+    ----------
+    counts
+        Replicas.
+    unproven_per_hour
+        By how much a cheaper plan could be cheaper at most [currency/h].
+    missing
+        What stays unserved, by slack in the order of the formulation; None where every need is met whole.
+    short
+        Whose need is not met.
+    """
+
+    counts: Counts
+    unproven_per_hour: float = 0.0
+    missing: tuple[float, ...] | None = None
+    short: frozenset[ModelKey] = frozenset()
+
+
+def _read(problems: tuple[ModelProblem, ...], formulation: Formulation, outcome: Outcome) -> _Found:
+    counts: Counts = {}
+    for problem in problems:
+        counts |= get_counts(problem, formulation, outcome.final)
     unproven = outcome.cost.objective - outcome.cost.bound
-    unproven_per_hour = unproven * COST_UNIT_PER_HOUR if unproven >= 1.0 else 0.0
+    missing = tuple(float(outcome.final.values[slack.variable]) for slack in formulation.slacks)
+    return _Found(
+        counts,
+        unproven * COST_UNIT_PER_HOUR if unproven >= 1.0 else 0.0,
+        missing or None,
+        frozenset(
+            slack.key
+            for slack, amount in zip(formulation.slacks, missing, strict=True)
+            if amount > _SHORTAGE_TOLERANCE * slack.amount
+        ),
+    )
+
+
+def _to_plans(problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...], found: _Found) -> dict[ModelKey, Plan]:
+    binding = _find_binding(problems, limits, found)
+    return {problem.key: _to_plan(problem, found, binding[problem.key]) for problem in problems}
+
+
+def _to_plan(problem: ModelProblem, found: _Found, binding: tuple[BindingLimit, ...]) -> Plan:
+    counts, unproven_per_hour = found.counts, found.unproven_per_hour
     status = SolveStatus.FEASIBLE if unproven_per_hour else SolveStatus.OPTIMAL
-    if _is_short(problem, formulation, outcome):
+    if problem.key in found.short:
         status = SolveStatus.SHORTAGE
     cost_per_hour = sum(line.cost_per_hour * counts[line.key] for line in problem.lines)
     switching_per_hour = _compute_switching_per_hour(problem, counts)
@@ -93,12 +142,6 @@ def _to_plan(
         switching_per_hour=switching_per_hour,
         reason=_explain(problem, status, binding),
     )
-
-
-def _is_short(problem: ModelProblem, formulation: Formulation, outcome: Outcome) -> bool:
-    values = outcome.final.values
-    own = (slack for slack in formulation.slacks if slack.key == problem.key)
-    return any(values[slack.variable] > _SHORTAGE_TOLERANCE * slack.amount for slack in own)
 
 
 def _explain(problem: ModelProblem, status: SolveStatus, binding: tuple[BindingLimit, ...]) -> Reason | None:
@@ -139,23 +182,17 @@ def _to_failure(problem: ModelProblem) -> Plan:
 
 
 def _find_binding(
-    problems: tuple[ModelProblem, ...],
-    limits: tuple[Limit, ...],
-    formulation: Formulation,
-    outcome: Outcome,
+    problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...], found: _Found
 ) -> dict[ModelKey, tuple[BindingLimit, ...]]:
     """Return the limits that leave no room for one more replica, by LLM, with what one more unit of each would save."""
-    counts = {
-        key: count for problem in problems for key, count in get_counts(problem, formulation, outcome.final).items()
-    }
-    tight = [limit for limit in limits if limit.name in formulation.limit_rows and _is_tight(limit, counts)]
+    tight = [limit for limit in limits if _is_tight(limit, found.counts)]
     if not tight:
         return {problem.key: () for problem in problems}
-    fresh = formulate(problems, limits, may_fall_short=bool(formulation.slacks))
-    for slack, reached in zip(fresh.slacks, formulation.slacks, strict=True):
-        fresh.program.restrict(slack.variable, 0.0, float(outcome.final.values[reached.variable]))
-    rows = tuple(fresh.limit_rows[limit.name] for limit in tight)
-    prices = fresh.program.compute_prices(fresh.cost, rows)
+    formulation = formulate(problems, limits, may_fall_short=found.missing is not None)
+    for slack, missing in zip(formulation.slacks, found.missing or (), strict=True):
+        formulation.program.restrict(slack.variable, 0.0, missing)
+    rows = tuple(formulation.limit_rows[limit.name] for limit in tight)
+    prices = formulation.program.compute_prices(formulation.cost, rows)
     binding = [BindingLimit(limit.name, price * COST_UNIT_PER_HOUR) for limit, price in zip(tight, prices, strict=True)]
     return {
         problem.key: tuple(

@@ -24,7 +24,8 @@ from optimizer.solver.program import Program, Row
 
 COST_UNIT_PER_HOUR = 1e-4
 """Every price is a whole number of these, rounded once, so that a gap under one unit is a proof."""
-_ROUNDING_RATIO = 1e-9
+ROUNDING_RATIO = 1e-9
+_MOMENT_S = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,20 @@ def is_in_scope(limit: Limit, key: VariantKey) -> bool:
     return key in limit.coefficients and (limit.namespaces is None or key.namespace in limit.namespaces)
 
 
+def get_wanted(problem: ModelProblem, line: VariantLine) -> int:
+    """Return the replicas of `line` that a policy of counts wants, within its own bound; 0 where needs decide."""
+    wanted = 0 if problem.fixed is None else problem.fixed.get(line.key, 0)
+    return wanted if line.max_replicas is None else min(wanted, line.max_replicas)
+
+
+def get_early_replicas(line: VariantLine, lead_time_s: float) -> int | None:
+    """Return the most replicas that serve by `lead_time_s` [s], present ones alone; None where new ones do as well."""
+    if line.startup_s <= lead_time_s + _MOMENT_S:
+        return None
+    late = sum(wait_s > lead_time_s + _MOMENT_S for wait_s in line.starting_s)
+    return max(line.present_replicas - late, 0)
+
+
 def to_units(cost_per_hour: float) -> int:
     """Return a price [currency/h] in whole units."""
     return round(cost_per_hour / COST_UNIT_PER_HOUR)
@@ -95,7 +110,7 @@ def _add_replicas(formulation: Formulation, problem: ModelProblem) -> None:
     """Add the replicas of each variant with their bounds, prices and moves."""
     program = formulation.program
     for line in problem.lines:
-        high = _find_most_replicas(problem, line)
+        high = find_most_replicas(problem, line)
         replicas = program.add_variable(line.min_replicas, high, is_integer=True)
         starts = program.add_variable(0.0, math.inf)
         stops = program.add_variable(0.0, math.inf)
@@ -113,7 +128,7 @@ def _add_replicas(formulation: Formulation, problem: ModelProblem) -> None:
     program.add_row(row, problem.min_replicas, math.inf if most is None else most)
 
 
-def _find_most_replicas(problem: ModelProblem, line: VariantLine) -> float:
+def find_most_replicas(problem: ModelProblem, line: VariantLine) -> float:
     """Return a bound that no least-cost plan exceeds.
 
     A variant without capacity serves nothing: more of it than wanted is used only where others cannot fill the least
@@ -144,9 +159,7 @@ def _lacks_fillers(problem: ModelProblem) -> bool:
 
 def _add_wanted(formulation: Formulation, problem: ModelProblem, *, may_fall_short: bool) -> None:
     for line in problem.lines:
-        wanted = 0 if problem.fixed is None else problem.fixed.get(line.key, 0)
-        if line.max_replicas is not None:
-            wanted = min(wanted, line.max_replicas)
+        wanted = get_wanted(problem, line)
         if wanted <= line.min_replicas:
             continue
         row = {formulation.replicas[line.key]: 1.0}
@@ -191,7 +204,7 @@ def _copy_line(
     copies: dict[float, dict[VariantKey, int]],
 ) -> None:
     """Split the replicas of `line` over the levels it is fast enough for; none are used at a higher one."""
-    program, high = formulation.program, _find_most_replicas(problem, line)
+    program, high = formulation.program, find_most_replicas(problem, line)
     split: Row = {formulation.replicas[line.key]: -1.0}
     for level, choice in chosen.items():
         if line.capacity_per_s < level:
@@ -215,10 +228,9 @@ def _gather(
     for line in problem.lines:
         if line.key not in columns:
             continue
-        column = columns[line.key]
-        if line.startup_s > lead_time_s + 1e-9:
-            late = sum(wait_s > lead_time_s + 1e-9 for wait_s in line.starting_s)
-            early = program.add_variable(0.0, max(line.present_replicas - late, 0))
+        column, most = columns[line.key], get_early_replicas(line, lead_time_s)
+        if most is not None:
+            early = program.add_variable(0.0, most)
             program.add_row({early: 1.0, column: -1.0}, high=0.0)
             column = early
         row[column] = capacities_per_s[line.key]
@@ -246,7 +258,7 @@ def _add_need_row(program: Program, problem: ModelProblem, row: Row, lead_time_s
         return
     scaled = {column: value / need_per_s for column, value in row.items()}
     scaled |= dict.fromkeys(slacks, 1.0 / need_per_s)
-    program.add_row(scaled, 1.0 - _ROUNDING_RATIO)
+    program.add_row(scaled, 1.0 - ROUNDING_RATIO)
 
 
 def _add_limit(formulation: Formulation, limit: Limit) -> None:

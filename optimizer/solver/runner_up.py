@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from optimizer.domain import DecisionSettings, Limit, Plan
-from optimizer.solver.counting import Counts, get_counts
+from optimizer.solver.alone import choose_other_counts
+from optimizer.solver.counting import Counts, get_counts, to_counts
 from optimizer.solver.formulation import formulate
 from optimizer.solver.problem import ModelProblem
 from optimizer.solver.program import Row
@@ -24,6 +25,10 @@ def find_runner_up(
     if problem.fixed is not None or len(choices) < 2 or not problem.need.entries:
         return None
     replicas = {line.key: line.replicas for line in plan.allocations}
+    limits = tuple(limits)
+    choice = choose_other_counts(problem, limits, [replicas[line.key] > 0 for line in problem.lines])
+    if choice.is_proven:
+        return None if choice.counts is None else to_counts(problem, choice.counts)
     formulation = formulate((problem,), limits, may_fall_short=False)
     program = formulation.program
     change: Row = {}

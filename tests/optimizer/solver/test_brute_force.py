@@ -21,43 +21,9 @@ from optimizer.domain import (
     VariantKey,
 )
 from optimizer.solver import ModelProblem, VariantLine, solve_fleet
+from tests.builders.solver_problems import draw_limits, draw_problem
 
-MOST = 4
 Counts = tuple[int, ...]
-
-
-def draw_problem(rng: random.Random, number: int, variants: int) -> ModelProblem:
-    key = ModelKey("prod", f"model-{number}")
-    lines = []
-    for index in range(variants):
-        low = rng.choice([0, 0, 0, 1])
-        present = rng.randint(0, 3)
-        starting = tuple(rng.choice([5.0, 40.0]) for _ in range(rng.randint(0, present)))
-        lines.append(
-            VariantLine(
-                VariantKey("prod", key.model_id, f"v{index}"),
-                capacity_per_s=rng.choice([0.0, 0.5, 1.0, 1.5, 2.25, 3.0]),
-                cost_per_hour=rng.choice([1.0, 1.55, 2.95, 5.5, 7.2]),
-                min_replicas=low,
-                max_replicas=rng.randint(max(low, 1), MOST),
-                present_replicas=present,
-                startup_s=rng.choice([10.0, 60.0]),
-                starting_s=starting,
-                start_cost_per_hour=rng.choice([0.0, 0.3]),
-                stop_cost_per_hour=rng.choice([0.0, 0.1]),
-            )
-        )
-    horizons = sorted({line.startup_s for line in lines})
-    rates = sorted(rng.choice([0.0, 0.7, 1.5, 2.9, 4.0, 6.0]) for _ in horizons)
-    need = Need(tuple(NeedEntry(*pair) for pair in zip(horizons, rates, strict=True)))
-    return ModelProblem(
-        key,
-        tuple(lines),
-        need,
-        routing=rng.choice([Routing.WEIGHTED, Routing.UNIFORM, Routing.AUTO]),
-        min_replicas=rng.choice([0, 0, 2]),
-        max_replicas=rng.choice([None, None, 5]),
-    )
 
 
 def is_within_bounds(problem: ModelProblem, counts: Counts) -> bool:
@@ -116,15 +82,6 @@ def keeps(limits: tuple[Limit, ...], problems: tuple[ModelProblem, ...], chosen:
         limit.amount is None or sum(use * counts[key] for key, use in limit.coefficients.items()) <= limit.amount
         for limit in limits
     )
-
-
-def draw_limits(rng: random.Random, problems: tuple[ModelProblem, ...]) -> tuple[Limit, ...]:
-    keys = [line.key for problem in problems for line in problem.lines]
-    limits = []
-    for number in range(rng.randint(0, 2)):
-        used = {key: float(rng.choice([1, 2, 4])) for key in rng.sample(keys, rng.randint(1, len(keys)))}
-        limits.append(Limit(f"limit-{number}", LimitKind.ACCELERATORS, used, rng.choice([None, 4.0, 8.0, 13.0])))
-    return tuple(limits)
 
 
 def find_best(problems: tuple[ModelProblem, ...], limits: tuple[Limit, ...], *, whole: bool) -> float | None:
