@@ -99,10 +99,9 @@ def list_searches(problem: ModelProblem, limits: Sequence[Limit]) -> list[Search
         columns = []
         for line, top, (below, above), gains in zip(problem.lines, most, weights, rows.gains, strict=True):
             least = max(line.min_replicas, get_wanted(problem, line))
-            uses = (*(_get_use(limit, line) for limit in limits), Fraction(1))
             given = (*(gains or ((0, 0),) * len(rows.needs)), (1, _ALL))
             highest = 0 if gains is None else top
-            columns.append(Column(least, highest, line.present_replicas, below, above, given, uses))
+            columns.append(Column(least, highest, line.present_replicas, below, above, given, _list_uses(limits, line)))
         if all(column.least <= column.most for column in columns):
             searches.append(Search(tuple(columns), (*rows.needs, problem.min_replicas)))
     return searches
@@ -167,17 +166,27 @@ def _list_known(problem: ModelProblem, limits: Iterable[Limit]) -> list[Limit]:
     ]
 
 
-def _get_use(limit: Limit, line: VariantLine) -> Fraction:
-    return Fraction(limit.coefficients[line.key]) if is_in_scope(limit, line.key) else Fraction(0)
+def _list_uses(limits: Sequence[Limit], line: VariantLine) -> tuple[int, ...]:
+    """Return what one replica of `line` uses of every limit, and of the replicas of all."""
+    return (*(int(_get_coefficient(limit, line) * _get_parts(limit)) for limit in limits), 1)
 
 
-def _list_amounts(problem: ModelProblem, limits: Sequence[Limit]) -> tuple[Fraction, ...]:
-    """Return what the limits leave, and the most replicas of all."""
+def _list_amounts(problem: ModelProblem, limits: Sequence[Limit]) -> tuple[int, ...]:
+    """Return what the limits leave, in the same parts, and the most replicas of all."""
     most = sum(int(find_most_replicas(problem, line)) for line in problem.lines)
     if problem.max_replicas is not None:
         most = max(problem.max_replicas, sum(line.min_replicas for line in problem.lines))
-    known = (Fraction(limit.amount) + _TOLERANCE for limit in limits if limit.amount is not None)
-    return (*known, Fraction(most))
+    known = ((Fraction(limit.amount or 0.0) + _TOLERANCE) * _get_parts(limit) for limit in limits)
+    return (*(math.floor(amount) for amount in known), most)
+
+
+def _get_coefficient(limit: Limit, line: VariantLine) -> Fraction:
+    return Fraction(limit.coefficients[line.key]) if is_in_scope(limit, line.key) else Fraction(0)
+
+
+def _get_parts(limit: Limit) -> int:
+    """Return of how many parts one unit of `limit` consists, so that all that is used of it is whole."""
+    return math.lcm(*(Fraction(use).denominator for use in limit.coefficients.values()))
 
 
 # --- Wishes -----------------------------------------------------------------------------------------------------------
@@ -209,7 +218,7 @@ def _weigh_names(lines: Sequence[VariantLine], most: Sequence[int]) -> list[int]
 
 
 # --- Choosing ---------------------------------------------------------------------------------------------------------
-def _choose(searches: Iterable[Search], amounts: tuple[Fraction, ...]) -> Choice:
+def _choose(searches: Iterable[Search], amounts: tuple[int, ...]) -> Choice:
     best: Counts | None = None
     weight: int | None = None
     is_proven, nodes = True, 0

@@ -6,9 +6,9 @@ Data and the relaxation of one row; the search is elsewhere.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import cmp_to_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Column:
     weight_below: int
     weight_above: int
     gains: tuple[tuple[int, int], ...]
-    uses: tuple[Fraction, ...] = ()
+    uses: tuple[int, ...] = ()
 
     @property
     def counted(self) -> int:
@@ -57,29 +57,53 @@ class Column:
         return self.weight_below * self.bend + self.weight_above * (count - self.bend)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of what a column may add beyond its cheapest number: `count` of one `gain` and one `weight` each."""
+
+    column: int
+    gain: int
+    weight: int
+    count: int
+
+
+def list_pieces(columns: Sequence[Column], row: int) -> list[Piece]:
+    """Return what all columns may add to `row`, the least weight per gain first."""
+    pieces = [
+        Piece(index, column.gains[row][0], weight, count)
+        for index, column in enumerate(columns)
+        if column.gains[row][0]
+        for weight, count in _list_parts(column, column.gains[row][1])
+    ]
+    return sorted(pieces, key=cmp_to_key(_compare_rates))
+
+
+def _compare_rates(one: Piece, other: Piece) -> int:
+    """Return a number whose sign is that of the difference of weight per gain."""
+    return one.weight * other.gain - other.weight * one.gain
+
+
 class Row:
-    """The least weight of a suffix of columns by what it must give, in real numbers.
+    """The least weight of the columns from `start` on by what they must give to a row, in real numbers.
 
     `weights[i]` buys `totals[i]`; the next piece gives `gains[i]` for `prices[i]` each.
     """
 
     __slots__ = ("base", "gains", "prices", "totals", "weights")
 
-    def __init__(self, columns: Sequence[Column], row: int) -> None:
-        pieces: list[tuple[int, int, int]] = []  # weight of one, gain of one, how many
-        self.base = 0
-        for column in columns:
-            gain, most = column.gains[row]
-            cheapest = find_cheapest(column)
-            self.base += gain * min(cheapest, most)
-            if gain:
-                pieces.extend((weight, gain, count) for weight, count in _list_pieces(column, cheapest, most))
-        pieces.sort(key=lambda piece: Fraction(piece[0], piece[1]))
+    def __init__(self, columns: Sequence[Column], pieces: Iterable[Piece], row: int, start: int) -> None:
+        self.base = sum(
+            column.gains[row][0] * min(find_cheapest(column), column.gains[row][1]) for column in columns[start:]
+        )
         self.totals, self.weights = [0], [0]
-        self.gains, self.prices = [gain for _, gain, _ in pieces], [weight for weight, _, _ in pieces]
-        for weight, gain, count in pieces:
-            self.totals.append(self.totals[-1] + gain * count)
-            self.weights.append(self.weights[-1] + weight * count)
+        self.gains: list[int] = []
+        self.prices: list[int] = []
+        for piece in pieces:
+            if piece.column >= start:
+                self.gains.append(piece.gain)
+                self.prices.append(piece.weight)
+                self.totals.append(self.totals[-1] + piece.gain * piece.count)
+                self.weights.append(self.weights[-1] + piece.weight * piece.count)
 
     def get_weight(self, need: int) -> int | None:
         """Return the least weight beyond the cheapest numbers, rounded up; None where all together give too little."""
@@ -102,10 +126,10 @@ def find_cheapest(column: Column) -> int:
     return column.most
 
 
-def _list_pieces(column: Column, cheapest: int, most: int) -> Iterator[tuple[int, int]]:
-    """Yield weight of one and number of the pieces above `cheapest` that count up to `most`."""
-    top = min(column.most, most)
-    low = min(max(min(column.bend, top) - cheapest, 0), max(top - cheapest, 0))
+def _list_parts(column: Column, most: int) -> Iterator[tuple[int, int]]:
+    """Yield weight of one and number of what may be added to the cheapest number and counts, up to `most`."""
+    cheapest, top = find_cheapest(column), min(column.most, most)
+    low = max(min(column.bend, top) - cheapest, 0)
     if low > 0:
         yield column.weight_below, low
     if top - cheapest - low > 0:

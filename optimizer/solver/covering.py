@@ -22,10 +22,10 @@ bend, the rows and the valley: derived above.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from optimizer.solver.column import Column, Row, find_cheapest
+from optimizer.solver.column import Column, Row, find_cheapest, list_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Cover:
 def cover(
     columns: Sequence[Column],
     needs: Sequence[int],
-    amounts: Sequence[Fraction],
+    amounts: Sequence[int],
     *,
     most_nodes: int,
     below: int | None = None,
@@ -73,6 +73,9 @@ def cover(
     below
         Only what weighs less is looked for; None for anything.
     """
+    rows = _list_hard_rows(columns, needs)
+    needs = [needs[row] for row in rows]
+    columns = [replace(column, gains=tuple(column.gains[row] for row in rows)) for column in columns]
     order = sorted(range(len(columns)), key=lambda index: _rate(columns[index], needs))
     search = _Search([columns[index] for index in order], tuple(amounts), most_nodes, best_weight=below)
     search.descend(0, 0, tuple(needs), tuple(amounts))
@@ -85,6 +88,25 @@ def cover(
     return Cover(tuple(counts), search.best_weight, not search.is_cut, search.nodes)
 
 
+def _list_hard_rows(columns: Sequence[Column], needs: Sequence[int]) -> list[int]:
+    """Return the rows that no other one keeps by itself: of those that are given alike, the highest need."""
+    rows = sorted(range(len(needs)), key=lambda row: needs[row], reverse=True)
+    hard: list[int] = []
+    for row in rows:
+        if needs[row] > 0 and not any(_is_easier(columns, row, other) for other in hard):
+            hard.append(row)
+    return sorted(hard)
+
+
+def _is_easier(columns: Sequence[Column], row: int, other: int) -> bool:
+    """Whether every column gives to `row` at least what it gives to `other`, in gain and in number."""
+    return all(
+        column.gains[row][0] >= column.gains[other][0]
+        and (column.gains[row][1] >= min(column.gains[other][1], column.most))
+        for column in columns
+    )
+
+
 def _rate(column: Column, needs: Sequence[int]) -> tuple[bool, Fraction]:
     """Return weight per share of the needs that one gives: the lower, the sooner it is fixed; useless ones last."""
     shares = [Fraction(gain, need) for (gain, _), need in zip(column.gains, needs, strict=True) if need > 0]
@@ -95,7 +117,7 @@ def _rate(column: Column, needs: Sequence[int]) -> tuple[bool, Fraction]:
 @dataclass(slots=True)
 class _Search:
     columns: Sequence[Column]
-    amounts: tuple[Fraction, ...]
+    amounts: tuple[int, ...]
     most_nodes: int
     best: tuple[int, ...] | None = None
     best_weight: int | None = None
@@ -103,7 +125,7 @@ class _Search:
     is_cut: bool = False
     _rows: list[tuple[Row, ...]] = field(default_factory=list)
     _cheapest: list[int] = field(default_factory=list)
-    _least_uses: list[tuple[Fraction, ...]] = field(default_factory=list)
+    _least_uses: list[tuple[int, ...]] = field(default_factory=list)
     _chosen: list[int] = field(default_factory=list)
     _alike: list[list[int]] = field(default_factory=list)
 
@@ -113,15 +135,14 @@ class _Search:
             [earlier for earlier in range(place) if self.columns[earlier].is_like(column)]
             for place, column in enumerate(self.columns)
         ]
+        pieces = [list_pieces(self.columns, row) for row in range(rows)]
         for start in range(len(self.columns) + 1):
             rest = self.columns[start:]
-            self._rows.append(tuple(Row(rest, row) for row in range(rows)))
+            self._rows.append(tuple(Row(self.columns, pieces[row], row, start) for row in range(rows)))
             self._cheapest.append(sum(column.weigh(find_cheapest(column)) for column in rest))
-            self._least_uses.append(
-                tuple(sum((c.uses[cap] * c.least for c in rest), Fraction(0)) for cap in range(len(self.amounts)))
-            )
+            self._least_uses.append(tuple(sum(c.uses[cap] * c.least for c in rest) for cap in range(len(self.amounts))))
 
-    def descend(self, place: int, weight: int, needs: tuple[int, ...], left: tuple[Fraction, ...]) -> None:
+    def descend(self, place: int, weight: int, needs: tuple[int, ...], left: tuple[int, ...]) -> None:
         """Try the numbers of column `place` and of all after it."""
         if place == len(self.columns):
             if all(need <= 0 for need in needs) and (self.best_weight is None or weight < self.best_weight):
@@ -142,14 +163,14 @@ class _Search:
             self.descend(place + 1, weight + column.weigh(count), rest, spare)
             self._chosen.pop()
 
-    def _find_top(self, place: int, left: tuple[Fraction, ...]) -> int:
+    def _find_top(self, place: int, left: tuple[int, ...]) -> int:
         """Return the highest number that the caps leave room for, below the least where there is none."""
         column, top = self.columns[place], self.columns[place].most
         for amount, use, later in zip(left, column.uses, self._least_uses[place + 1], strict=True):
             if amount - later < 0:
                 return column.least - 1
             if use > 0:
-                top = min(top, int((amount - later) / use))
+                top = min(top, (amount - later) // use)
         return top
 
     def _exchange(self, place: int, top: int) -> tuple[int, int]:
