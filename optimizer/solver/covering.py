@@ -73,19 +73,42 @@ def cover(
     below
         Only what weighs less is looked for; None for anything.
     """
-    rows = _list_hard_rows(columns, needs)
-    needs = [needs[row] for row in rows]
-    columns = [replace(column, gains=tuple(column.gains[row] for row in rows)) for column in columns]
-    order = sorted(range(len(columns)), key=lambda index: _rate(columns[index], needs))
-    search = _Search([columns[index] for index in order], tuple(amounts), most_nodes, best_weight=below)
-    search.descend(0, 0, tuple(needs), tuple(amounts))
+    columns, needs, order = _arrange(columns, needs)
+    search = _Search(columns, tuple(amounts), most_nodes, best_weight=below)
+    search.descend(0, 0, needs, tuple(amounts))
     if search.best is None:
         return Cover(None, 0, not search.is_cut, search.nodes)
-    counts = [0] * len(columns)
-    for index, count in zip(order, search.best, strict=True):
-        counts[index] = count
     assert search.best_weight is not None
-    return Cover(tuple(counts), search.best_weight, not search.is_cut, search.nodes)
+    return Cover(_restore(search.best, order), search.best_weight, not search.is_cut, search.nodes)
+
+
+def list_covers(
+    columns: Sequence[Column], needs: Sequence[int], amounts: Sequence[int], *, most_weight: int, most_nodes: int
+) -> list[tuple[int, ...]] | None:
+    """Return all numbers that weigh at most `most_weight`; of those that use alike, only what no exchange betters.
+
+    None where that takes more than `most_nodes` numbers. The other parameters are those of `cover`.
+    """
+    columns, needs, order = _arrange(columns, needs)
+    search = _Listing(columns, tuple(amounts), most_nodes, best_weight=most_weight + 1)
+    search.descend(0, 0, needs, tuple(amounts))
+    return None if search.is_cut else [_restore(counts, order) for _, counts in search.found]
+
+
+def _arrange(columns: Sequence[Column], needs: Sequence[int]) -> tuple[list[Column], tuple[int, ...], list[int]]:
+    """Return the columns in the order in which they are fixed, without easy rows; the needs left; and that order."""
+    rows = _list_hard_rows(columns, needs)
+    needs = tuple(needs[row] for row in rows)
+    columns = [replace(column, gains=tuple(column.gains[row] for row in rows)) for column in columns]
+    order = sorted(range(len(columns)), key=lambda index: _rate(columns[index], needs))
+    return [columns[index] for index in order], needs, order
+
+
+def _restore(counts: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+    restored = [0] * len(order)
+    for index, count in zip(order, counts, strict=True):
+        restored[index] = count
+    return tuple(restored)
 
 
 def _list_hard_rows(columns: Sequence[Column], needs: Sequence[int]) -> list[int]:
@@ -146,7 +169,7 @@ class _Search:
         """Try the numbers of column `place` and of all after it."""
         if place == len(self.columns):
             if all(need <= 0 for need in needs) and (self.best_weight is None or weight < self.best_weight):
-                self.best, self.best_weight = tuple(self._chosen), weight
+                self._take(weight)
             return
         column = self.columns[place]
         low, top = self._exchange(place, self._find_top(place, left))
@@ -162,6 +185,9 @@ class _Search:
             spare = tuple(amount - use * count for amount, use in zip(left, column.uses, strict=True)) if left else left
             self.descend(place + 1, weight + column.weigh(count), rest, spare)
             self._chosen.pop()
+
+    def _take(self, weight: int) -> None:
+        self.best, self.best_weight = tuple(self._chosen), weight
 
     def _find_top(self, place: int, left: tuple[int, ...]) -> int:
         """Return the highest number that the caps leave room for, below the least where there is none."""
@@ -237,3 +263,13 @@ class _Search:
                 yield above, over
                 over += 1
                 above = self._bound(place, weight, needs, over) if over <= top else None
+
+
+@dataclass(slots=True)
+class _Listing(_Search):
+    """A search that keeps all it finds below a weight that does not fall."""
+
+    found: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+
+    def _take(self, weight: int) -> None:
+        self.found.append((weight, tuple(self._chosen)))

@@ -32,6 +32,7 @@ from optimizer.solver.counting import (
     to_counts,
 )
 from optimizer.solver.formulation import COST_UNIT_PER_HOUR, Formulation, formulate, is_in_scope
+from optimizer.solver.joint import solve_jointly
 from optimizer.solver.lexicographic import Outcome, solve_in_order
 from optimizer.solver.problem import ModelProblem
 from optimizer.solver.runner_up import find_runner_up
@@ -66,6 +67,9 @@ def _solve(
             return _to_plans(problems, limits, _Found(to_counts(problems[0], choice.counts)))
         is_hopeless = choice.is_proven
     else:
+        joint = solve_jointly(problems, limits, decision)
+        if joint is not None:
+            return _to_plans(problems, limits, _Found(joint.counts, joint.room * COST_UNIT_PER_HOUR))
         is_hopeless = False
     for may_fall_short in (True,) if is_hopeless else (False, True):
         formulation = formulate(problems, limits, may_fall_short=may_fall_short)
@@ -192,7 +196,8 @@ def _find_binding(
     for slack, missing in zip(formulation.slacks, found.missing or (), strict=True):
         formulation.program.restrict(slack.variable, 0.0, missing)
     rows = tuple(formulation.limit_rows[limit.name] for limit in tight)
-    prices = formulation.program.compute_prices(formulation.cost, rows)
+    relaxation = formulation.program.relax(formulation.cost, rows)
+    prices = (0.0,) * len(rows) if relaxation is None else relaxation.prices
     binding = [BindingLimit(limit.name, price * COST_UNIT_PER_HOUR) for limit, price in zip(tight, prices, strict=True)]
     return {
         problem.key: tuple(

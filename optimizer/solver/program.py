@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from optimizer.domain import DecisionSettings
 
@@ -29,6 +29,15 @@ class Answer:
     values: npt.NDArray[np.float64]
     objective: float
     bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """The answer in real numbers, the objective there, and what one more unit of each row asked about saves, >= 0."""
+
+    values: npt.NDArray[np.float64]
+    objective: float
+    prices: tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -74,21 +83,22 @@ class Program:
         bound = reached if result.mip_dual_bound is None else min(float(result.mip_dual_bound), reached)
         return Answer(values, reached, bound)
 
-    def compute_prices(self, objective: Mapping[int, float], rows: tuple[int, ...]) -> tuple[float, ...]:
-        """Return what one more unit of the upper side of each of `rows` saves in the relaxation, >= 0."""
+    def relax(self, objective: Mapping[int, float], rows: tuple[int, ...]) -> Relaxation | None:
+        """Return the answer in real numbers, with the prices of the upper sides of `rows`; None when there is none."""
         matrix, lows, highs = self._to_matrix()
         upper, lower = np.flatnonzero(np.isfinite(highs)), np.flatnonzero(np.isfinite(lows))
         result = linprog(
             self._to_vector(objective),
-            A_ub=np.vstack([matrix.toarray()[upper], -matrix.toarray()[lower]]),
+            A_ub=cast("Any", vstack([matrix[upper], -matrix[lower]])),  # the stubs know no sparse rows
             b_ub=np.concatenate([highs[upper], -lows[lower]]),
             bounds=list(zip(self._lows, self._highs, strict=True)),
             method="highs",
         )
         if not result.success:
-            return tuple(0.0 for _ in rows)
+            return None
         place = {int(row): number for number, row in enumerate(upper)}
-        return tuple(max(-float(result.ineqlin.marginals[place[row]]), 0.0) for row in rows)
+        prices = tuple(max(-float(result.ineqlin.marginals[place[row]]), 0.0) for row in rows)
+        return Relaxation(np.asarray(result.x, dtype=np.float64), float(cast("float", result.fun)), prices)
 
     def _to_vector(self, row: Mapping[int, float]) -> npt.NDArray[np.float64]:
         vector = np.zeros(len(self._lows))

@@ -24,7 +24,7 @@ def weigh_wishes(problem: ModelProblem, highest_per_s: float | None = None) -> l
     most = [int(find_most_replicas(problem, line)) for line in lines]
     names = _weigh_names(lines, most)
     highest = highest_per_s or max((line.capacity_per_s for line in lines), default=0.0) or 1.0
-    spare = [round(line.capacity_per_s / highest * _SPARE_PARTS) for line in lines]
+    spare = [count_spare_parts(line, highest) for line in lines]
     of_spare = 1 + sum(name * top for name, top in zip(names, most, strict=True))
     of_moves = of_spare * (1 + sum(part * top for part, top in zip(spare, most, strict=True)))
     of_cost = of_moves * (1 + sum(max(top, line.present_replicas) for line, top in zip(lines, most, strict=True)))
@@ -34,6 +34,11 @@ def weigh_wishes(problem: ModelProblem, highest_per_s: float | None = None) -> l
         last = -part * of_spare - name
         weights.append(((rent - stop) * of_cost - of_moves + last, (rent + start) * of_cost + of_moves + last))
     return weights
+
+
+def count_spare_parts(line: VariantLine, highest_per_s: float) -> int:
+    """Return the capacity of one replica of `line` in parts of `highest_per_s` [1/s]: a difference below is none."""
+    return round(line.capacity_per_s / highest_per_s * _SPARE_PARTS)
 
 
 def _weigh_names(lines: Sequence[VariantLine], most: Sequence[int]) -> list[int]:
