@@ -126,7 +126,7 @@ class _Pricing:
         """Take the plans and the bound at `prices`; return whether every search came to its end."""
         weights = []
         for number, member in enumerate(self.members):
-            found = member.find_plan(prices, _MOST_NODES)
+            found = member.find_plan(prices, _MOST_NODES, self.plans[number])
             if found is None:
                 return False
             counts, weight = found

@@ -65,7 +65,7 @@ class PlanChoice:
     def __init__(
         self, plans: Sequence[Sequence[PlanLine]], limits: Sequence[Limit], decision: DecisionSettings
     ) -> None:
-        self._plans, self._decision, self._program = plans, decision, Program()
+        self._plans, self._decision, self._program = plans, decision, Program(has_presolve=False)
         self._columns = _add_plans(self._program, plans, is_integer=True)
         self._answer: Answer | None = None
         for number, limit in enumerate(limits):

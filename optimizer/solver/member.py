@@ -87,14 +87,18 @@ class Member:
         ]  # fmt: skip
         self._base = sum(to_units(line.stop_cost_per_hour) * line.present_replicas for line in problem.lines)
 
-    def find_plan(self, prices: FloatArray, most_nodes: int) -> tuple[Counts, int] | None:
+    def find_plan(
+        self, prices: FloatArray, most_nodes: int, known: Sequence[PlanLine] = ()
+    ) -> tuple[Counts, int] | None:
         """Return the best counts at `prices` [units per unit of each limit], and their priced weight in parts.
 
-        None where there are no counts, or the search is too long.
+        None where there are no counts, or the search is too long. `known` plans shorten it: only better ones are
+        looked for.
         """
-        best: Counts | None = None
-        weight: int | None = None
-        for search in self._price(prices):
+        added = self._list_added(prices)
+        weights = [(self._weigh_priced(line.counts, added), line.counts) for line in known]
+        weight, best = min(weights, default=(None, None))
+        for search in self._price(added):
             found = cover(search.columns, search.needs, self._amounts, most_nodes=most_nodes, below=weight)
             if not found.is_proven:
                 return None
@@ -108,7 +112,7 @@ class Member:
         None where that is too much.
         """
         listed: dict[Counts, None] = {}
-        for search in self._price(prices):
+        for search in self._price(self._list_added(prices)):
             limit = most_weight - self._base * PRICE_PARTS
             covers = list_covers(search.columns, search.needs, self._amounts, most_weight=limit, most_nodes=most_nodes)
             if covers is None:
@@ -131,12 +135,21 @@ class Member:
             wish=sum(map(_weigh, self._wishes, present, counts)),
         )
 
-    def _price(self, prices: FloatArray) -> Iterator[Search]:
-        """Yield the searches with costs and prices for weights."""
-        added = [
+    def _list_added(self, prices: FloatArray) -> list[int]:
+        """Return what prices add to the weight of one replica of every line [parts]."""
+        return [
             math.floor(math.fsum(use * price for use, price in zip(row, prices.tolist(), strict=True)) * PRICE_PARTS)
             for row in self._uses.tolist()
         ]
+
+    def _weigh_priced(self, counts: Counts, added: Sequence[int]) -> int:
+        """Return the priced weight of `counts`, without that of none [parts]."""
+        present = [line.present_replicas for line in self.problem.lines]
+        cost = sum(map(_weigh, self._rates, present, counts))
+        return cost * PRICE_PARTS + sum(more * count for more, count in zip(added, counts, strict=True))
+
+    def _price(self, added: Sequence[int]) -> Iterator[Search]:
+        """Yield the searches with costs and prices for weights."""
         for search in self._searches:
             yield replace(
                 search,

@@ -42,8 +42,16 @@ class Relaxation:
 
 @dataclass(slots=True)
 class Program:
-    """Variables with bounds, and rows ``low <= sum(coefficient * variable) <= high``."""
+    """Variables with bounds, and rows ``low <= sum(coefficient * variable) <= high``.
 
+    Attributes
+    ----------
+    has_presolve
+        Whether the solver may simplify first. It pays where rows have structure; where they only choose one of several
+        there is nothing to gain, and HiGHS has a path in there that prints to the standard output.
+    """
+
+    has_presolve: bool = True
     _lows: list[float] = field(default_factory=list)
     _highs: list[float] = field(default_factory=list)
     _is_integer: list[int] = field(default_factory=list)
@@ -73,7 +81,11 @@ class Program:
             integrality=np.array(self._is_integer),
             bounds=Bounds(np.array(self._lows), np.array(self._highs)),
             constraints=LinearConstraint(*self._to_matrix()) if self._rows else None,
-            options={"mip_rel_gap": decision.solver_gap_ratio, "node_limit": decision.solver_node_limit},
+            options={
+                "mip_rel_gap": decision.solver_gap_ratio,
+                "node_limit": decision.solver_node_limit,
+                "presolve": self.has_presolve,
+            },
         )
         found = cast("npt.NDArray[np.float64] | None", result.x)
         if found is None:
