@@ -45,7 +45,7 @@ async def read_page(adapter: AdapterReplica, path: str) -> str:
     """Return a page of one replica."""
 
     def fetch() -> str:
-        with urlopen(f"{adapter.pages_url}{path}", timeout=5.0) as answer:
+        with urlopen(f"{adapter.pages_url}{path}", timeout=30.0) as answer:
             return str(answer.read().decode())
 
     return await asyncio.to_thread(fetch)

@@ -129,7 +129,7 @@ async def fetch(product: Product, path: str) -> str:
     """Return a page of the adapter."""
 
     def get() -> str:
-        with urlopen(product.adapters[0].pages_url + path, timeout=10.0) as answer:
+        with urlopen(product.adapters[0].pages_url + path, timeout=30.0) as answer:
             text: str = answer.read().decode()
             return text
 

@@ -66,7 +66,7 @@ def _look(command: Path) -> Go | None:
     try:
         # "local": the version of this very toolchain, not of one it would fetch
         answer = subprocess.run(
-            [command, "env", "GOVERSION"], capture_output=True, text=True, timeout=30.0, check=True
+            [command, "env", "GOVERSION"], capture_output=True, text=True, timeout=120.0, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
