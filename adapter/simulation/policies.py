@@ -1,8 +1,8 @@
 """Makes the scaler that a name stands for, fresh for every run. It runs none.
 
 Peers are told what they ship; with `sizes` they are told what one replica carries within the SLO, as our own capacity
-model estimates it for the mean request of the trace: then everybody knows the fleet equally well. Rates per replica,
-without which SkyServe does nothing, are told either way.
+model estimates it for the mean request of the trace, and Dynamo, which knows targets of latency, what is promised: then
+everybody knows the fleet equally well. Rates per replica, without which SkyServe does nothing, are told either way.
 """
 
 from __future__ import annotations
@@ -136,9 +136,8 @@ def estimate_capacities_per_s(
 
 
 def _make_dynamo(briefing: Briefing, mode: DynamoMode) -> Decider:
-    if briefing.has_pairs:
-        return make_dynamo_pools(briefing.models, mode)
-    return make_dynamo(briefing.models, mode)
+    make = make_dynamo_pools if briefing.has_pairs else make_dynamo
+    return make(briefing.models, mode, knows_promises=briefing.sizes)
 
 
 def _make_aibrix(briefing: Briefing, strategy: AibrixStrategy, version: AibrixVersion) -> Decider:

@@ -15,8 +15,9 @@ from optimizer.simulation.cluster import Scenario, SimulationResult, simulate
 from optimizer.simulation.decider import Decider
 from optimizer.simulation.deciders.aibrix import make_aibrix
 from optimizer.simulation.deciders.aibrix_optimizer import make_aibrix_optimizer
-from optimizer.simulation.deciders.dynamo import DynamoMode, make_dynamo
+from optimizer.simulation.deciders.dynamo import make_dynamo
 from optimizer.simulation.deciders.dynamo_pools import make_dynamo_pools
+from optimizer.simulation.deciders.dynamo_settings import DynamoMode
 from optimizer.simulation.deciders.saturation import make_saturation
 from tests.builders.simulated_clusters import KEY, make_changing_requests, make_scenario, make_variant
 
