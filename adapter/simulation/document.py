@@ -53,7 +53,7 @@ def _to_run(outcome: Outcome, figures: Figures, course: Course) -> dict[str, Any
             _name(key): _to_variant(result.list_replica_steps(key), one) for key, one in result.variants.items()
         },
         "course": asdict(course),
-        "bounds": None if outcome.ladder is None else _to_ladder(outcome.ladder, is_possible=outcome.is_possible),
+        "bounds": None if outcome.ladder is None else _to_ladder(outcome.ladder.total, is_possible=outcome.is_possible),
     }
 
 

@@ -93,7 +93,7 @@ def compute_figures(outcome: Outcome, workloads: Mapping[ModelKey, Workload]) ->
         under_demand_s=under.demand_s,
         under_own_action_s=under.own_action_s,
         failed=result.requests - result.endings.get(Ending.FINISHED, 0),
-        bound=None if outcome.ladder is None else outcome.ladder.bound,
+        bound=None if outcome.ladder is None else outcome.ladder.total.bound,
     )
 
 

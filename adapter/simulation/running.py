@@ -24,7 +24,7 @@ from optimizer.domain import (
     VariantKey,
     Workload,
 )
-from optimizer.simulation.bounds import Ladder, compute_run_ladder
+from optimizer.simulation.bounds import RunLadder, compute_run_ladder
 from optimizer.simulation.cluster import (
     Actuation,
     ClusterOptions,
@@ -135,12 +135,12 @@ class Outcome:
 
     policy: str
     result: SimulationResult
-    ladder: Ladder | None = None
+    ladder: RunLadder | None = None
 
     @property
     def is_possible(self) -> bool:
-        """Whether its cost is not below the bound; where it is, the simulator or the bound is wrong."""
-        return self.ladder is None or self.ladder.is_above_bound(self.result.cost)
+        """Whether no cost is below its bound; where one is, the simulator or the bound is wrong."""
+        return self.ladder is None or not self.ladder.violations
 
 
 def prepare_stage(trace: Trace, fleet: Fleet, options: RunOptions, policies: Policies = BUILT_IN_POLICIES) -> Stage:

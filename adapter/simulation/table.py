@@ -26,9 +26,8 @@ def render_bounds(outcome: Outcome) -> str:
         return ""
     cost, share = outcome.result.cost, outcome.result.attainment_ratio
     lines = [f"bounds for {outcome.policy}, which cost {cost:.4f} and attained {100.0 * share:.4g} %:"]
-    lines += [f"  {line}" for line in ladder.render()]
-    if not outcome.is_possible:
-        lines.append(f"  VIOLATED: {cost:.6f} is below {ladder.bound_name} = {ladder.bound:.6f}")
+    lines += [f"  {line}" for line in ladder.total.render()]
+    lines += [f"  VIOLATED: {line}" for line in ladder.violations]
     return "\n".join(lines) + "\n"
 
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.domain import VariantKey
+from optimizer.domain import ModelKey, VariantKey
 from optimizer.errors import InvalidInput
 from optimizer.simulation.bounds.asked import (
     AskedRequests,
@@ -96,6 +96,16 @@ class BoundCase:
     period_s: float
     phase_s: float = 0.0
     caps: tuple[ReplicaCap, ...] = ()
+
+    @property
+    def model(self) -> ModelKey:
+        """Whose requests they are."""
+        return ModelKey(self.variants[0].key.namespace, self.variants[0].key.model_id)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the work of any variant rests on a ceiling that was measured."""
+        return any(variant.work.ceiling_ratio < 1.0 for variant in self.variants)
 
     def __post_init__(self) -> None:
         """Raise InvalidInput where a bound is broken."""

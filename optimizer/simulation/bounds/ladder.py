@@ -88,12 +88,15 @@ def compute_ladder(case: BoundCase, attainment_ratio: float, options: LadderOpti
         rungs += _list_step_rungs(case, attainment_ratio, options)
     if options.has_reference:
         rungs.append(_make_reference(case, options))
+    if case.is_measured:
+        proven = RungKind.BOUND, RungKind.EXACT
+        rungs = [replace(rung, kind=RungKind.MEASURED) if rung.kind in proven else rung for rung in rungs]
     return Ladder(case.name, attainment_ratio, tuple(sorted(rungs, key=lambda rung: (rung.cost, rung.name))))
 
 
 def get_speed_text(case: BoundCase) -> str:
     """Return what is taken for granted about the speed of replicas: physics, or a ceiling that was measured."""
-    return MEASURED if any(variant.work.ceiling_ratio < 1.0 for variant in case.variants) else PHYSICS
+    return MEASURED if case.is_measured else PHYSICS
 
 
 # --- Rungs ------------------------------------------------------------------------------------------------------------
