@@ -56,15 +56,20 @@ class HpaShipped:
     tolerance_ratio: float = DEFAULT_TOLERANCE_RATIO
     behavior: Behavior | None = None
 
+    @classmethod
+    def on(cls, metric: HpaMetric) -> HpaShipped:
+        """Return the one on `metric`: 5 waiting requests per replica, or 0.8 of the KV cache."""
+        return cls(metric, 5.0 if metric is HpaMetric.QUEUE else 0.8)
+
 
 def make_hpa_queue(models: tuple[ServedModel, ...], shipped: HpaShipped | None = None) -> HpaDecider:
     """Return the scaler on waiting requests, at 5 per replica."""
-    return HpaDecider(models, shipped or HpaShipped())
+    return HpaDecider(models, shipped or HpaShipped.on(HpaMetric.QUEUE))
 
 
 def make_hpa_kv(models: tuple[ServedModel, ...], shipped: HpaShipped | None = None) -> HpaDecider:
     """Return the scaler on the use of the KV cache, at 0.8."""
-    return HpaDecider(models, shipped or HpaShipped(HpaMetric.KV, 0.8))
+    return HpaDecider(models, shipped or HpaShipped.on(HpaMetric.KV))
 
 
 class HpaDecider:
