@@ -130,11 +130,11 @@ class EngineCounters:
     Attributes
     ----------
     prompt_tokens, cached_tokens
-        Prompt tokens, and those of them found in the prefix cache, of each request at its *first token* [tokens].
+        Prompt tokens, and those of them cached or transferred, of each request at its *first token* [tokens].
     queried_tokens, hit_tokens
-        The same at admission into the batch [tokens].
+        Prompt tokens, and those found in the prefix cache, at the first admission into the batch [tokens].
     prefilled_tokens, prefill_hit_tokens
-        Prompt tokens computed, and skipped thanks to the cache, as the work is done, recomputation included [tokens].
+        Prompt tokens computed, and skipped as they were there, as the work is done, recomputation included [tokens].
     generated_tokens, decoded_tokens
         Counted each iteration: all, and those that did not come straight from a prefill [tokens].
     iterations, prefill_iterations

@@ -26,6 +26,9 @@ class EngineRequest:
         last prompt token is always computed.
     max_tokens
         Bound its client gave [tokens], at least `output_tokens`; None means `output_tokens`.
+    transferred_tokens
+        Part of the prompt whose KV cache comes with it from another replica [tokens], of use like cached ones; but no
+        cache holds it here, so it is gone with the blocks of the request.
     """
 
     request_id: str
@@ -34,6 +37,7 @@ class EngineRequest:
     output_tokens: int
     cached_tokens: int = 0
     max_tokens: int | None = None
+    transferred_tokens: int = 0
 
 
 class RequestOutcome(StrEnum):

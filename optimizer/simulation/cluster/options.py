@@ -181,6 +181,8 @@ class ClusterOptions:
         The rule of every LLM.
     guide
         For `RouterKind.GUIDED`.
+    max_attempts
+        How many replicas a request is tried on at most while queues are full, as the router of the product does.
     keeps_requests
         Whether the latencies of every request are kept; else only their histograms.
     """
@@ -195,6 +197,7 @@ class ClusterOptions:
     hold_s: float = 300.0
     router: RouterKind = RouterKind.LEAST_LOAD
     guide: BucketGuide | None = None
+    max_attempts: int = 3
     keeps_requests: bool = True
 
     def __post_init__(self) -> None:
@@ -213,6 +216,7 @@ class ClusterOptions:
             ("hpa.sync_s", self.hpa.sync_s),
             ("kv_transfer.bandwidth_bytes_per_s", self.kv_transfer.bandwidth_bytes_per_s),
             ("start.devices_per_node", self.start.devices_per_node),
+            ("max_attempts", self.max_attempts),
         ):
             if not value > 0:
                 raise InvalidInput(name, "> 0", value)
