@@ -128,7 +128,7 @@ async def test_a_rolling_update_with_surge_does_not_inflate_what_is_asked_for(cl
     async with open_kubelet(kubelet, [NODE]), _watching(cluster.client, namespace) as watch:
         view = await _wait_for_view(cluster, watch, lambda it: len(_list_pods(it)) == 2, "two ready pods")
         old = {pod.pod for pod in _list_pods(view)}
-        kubelet.startup_s = 3.0
+        kubelet.startup_s = 10.0
         change = {"spec": {"template": {"metadata": {"annotations": {"again": "1"}}}}}
         await cluster.client.patch(DEPLOYMENTS, namespace, "llama", change)
         view = await _wait_for_view(
@@ -165,8 +165,12 @@ async def test_pods_without_a_place_bound_the_plan_until_there_is_one(cluster: C
         (trouble,) = view.troubles
         assert trouble.reason.code is ReasonCode.UNSCHEDULABLE
         await kubelet.add_node(FakeNode("discovery-node-2", "NVIDIA-L40S", 4))
-        view = await _wait_for_view(cluster, watch, lambda it: len(_list_pods(it)) == 3, "three ready pods")
-        assert (view.amounts, view.troubles) == ((), ())
+        await _wait_for_view(
+            cluster,
+            watch,
+            lambda it: len(_list_pods(it)) == 3 and not it.amounts and not it.troubles,
+            "three ready pods and no bound",
+        )
 
 
 async def test_an_evicted_pod_is_no_replica(cluster: Cluster) -> None:

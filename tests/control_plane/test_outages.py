@@ -20,7 +20,6 @@ from tests.control_plane.asking import (
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.control_plane import Part
 from tests.control_plane.fake_gateway import open_fake_gateway
-from tests.control_plane.fake_service import open_fake_service
 from tests.control_plane.gateway_models import make_gateway_model, to_rate_per_s
 from tests.control_plane.kubectl import run_kubectl
 from tests.control_plane.pods import make_deployment
@@ -131,9 +130,9 @@ async def test_what_is_too_old_is_no_number_any_more_and_the_hpa_shows_why(
 ) -> None:
     llama = Workload(cluster, await cluster.create_namespace("chat"))
     await llama.create(1)
-    async with open_fake_gateway() as gateway, open_fake_service([get_address(gateway.url)]) as road:
+    async with open_fake_gateway() as gateway:
         gateway.set_rate(llama.namespace, "chat", to_rate_per_s(3))
-        model = make_gateway_model(llama.namespace, f"http://127.0.0.1:{road.port}/metrics")
+        model = make_gateway_model(llama.namespace, gateway.url)
         values = {
             "config": {"models": [model], "publishing": {"max_decision_age": "5s"}, "decision": {"stale_after": "2s"}}
         }
@@ -142,8 +141,7 @@ async def test_what_is_too_old_is_no_number_any_more_and_the_hpa_shows_why(
                 await product.start()
                 await llama.wait_for_replicas(3)
 
-                road.set_backends(())
-                road.drop_connections()
+                gateway.hide()
                 limit = "the limit is 5 s"
                 found = await llama.wait_for_autoscaler(cannot_read(limit), what="shows our message")
                 assert "the decision about 'llama' is" in get_condition(found["status"], "ScalingActive")["message"]
@@ -157,7 +155,7 @@ async def test_what_is_too_old_is_no_number_any_more_and_the_hpa_shows_why(
                 await product.wait_available()
 
                 gateway.set_rate(llama.namespace, "chat", to_rate_per_s(4))
-                road.set_backends([get_address(gateway.url)])
+                gateway.show()
                 await llama.wait_for_replicas(4)
                 await a_frozen_replica_moves_nothing(product, llama)
 
@@ -172,11 +170,6 @@ async def a_frozen_replica_moves_nothing(product: Product, llama: Workload) -> N
         await wait_for_number(cluster.client, llama, 4)
         await samples["asked"].wait_for_looks(20)
     assert samples["asked"].seen == ["4"]
-
-
-def get_address(url: str) -> tuple[str, int]:
-    host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
-    return host, int(port)
 
 
 async def test_an_api_server_that_restarts_and_a_frozen_etcd_move_no_number(
