@@ -9,11 +9,7 @@ Options::
 
     metrics:                        # at least one
     - name: waiting                 # [the series]   unique
-      series: vllm:num_requests_waiting
-      labels: {model_name: llama}   # [{}]           only series with all of these labels; several are added
-      kind: gauge                   # [gauge]        gauge | rate (growth per second) | quantile (of a histogram)
-      quantile: 0.9                 #                of kind quantile only, and needed there
-      window: 60s                   # [60s]          of a rate or quantile
+      series: vllm:num_requests_waiting  #           labels, kind, quantile_ratio, window: see `metric_options`
       target: 5                     #                mean per replica, >= 0.001
       tolerance: 0.1                # [0.1]          no step while the mean is within this ratio of the target
     scale_up:                       # likewise scale_down

@@ -69,7 +69,7 @@ def test_it_can_be_chosen_by_name_and_says_what_it_reads() -> None:
     ttft = {
         "series": "vllm:time_to_first_token_seconds",
         "kind": "quantile",
-        "quantile": 0.9,
+        "quantile_ratio": 0.9,
         "window": "2m",
         "target": 1,
     }
@@ -218,11 +218,11 @@ def test_options_have_the_defaults_of_the_hpa() -> None:
             ],
         ),
         (
-            {"metrics": [{"series": "a", "kind": "quantile", "target": 1}, {"name": "b", "quantile": 0.5}]},
+            {"metrics": [{"series": "a", "kind": "quantile", "target": 1}, {"name": "b", "quantile_ratio": 0.5}]},
             [
-                "policy_options.metrics[0].quantile must be given with kind quantile, such as 0.9, got None",
+                "policy_options.metrics[0].quantile_ratio must be given with kind quantile, such as 0.9, got None",
                 "policy_options.metrics[1].series is missing: must be a text",
-                "policy_options.metrics[1].quantile must be absent unless kind is quantile, got 0.5",
+                "policy_options.metrics[1].quantile_ratio must be left out unless kind is quantile, got 0.5",
                 "policy_options.metrics[1].target is missing: must be a number >= 0.001",
             ],
         ),
