@@ -114,7 +114,8 @@ async def test_a_watch_of_a_server_that_stands_still_is_noticed(cluster: Cluster
     process = cluster.control_plane.get_process(Part.API_SERVER)
     async with running(ObjectCache(cluster.client, CONFIG_MAPS, namespace, clock=clock)) as cache:
         await cache.wait_synced(120.0 * FAST)
-        await until(lambda: cache.behind_since_s is None)
+        await cluster.client.create(CONFIG_MAPS, namespace, make_config("heard"))
+        await until(lambda: "heard" in list_names(cache))  # so there is a watch
         before_s = clock.now_s()
         process.pause()
         try:
