@@ -73,3 +73,13 @@ def test_a_pair_of_pools_is_planned(mode: DynamoMode) -> None:
         counts = result.variants[variant.key(variant.main_role)].replicas.requested.value
         assert min(counts) >= 1
         assert max(counts) <= MOST
+
+
+def test_saturation_patches_what_an_autoscaler_cannot_wake() -> None:
+    """An HPA does nothing for a workload at zero: without the patch all requests are held until they fail."""
+    scenario = make_scenario(RISE, HORIZON_S, initial=0, variants=(POOL,), has_gateway=True)
+    result = simulate(scenario, PEERS["saturation-v2"](scenario))
+    counts = result.variants[KEY].replicas.requested.value
+    assert result.failed == 0
+    assert counts[0] == 0
+    assert 1 < max(counts) <= MOST
