@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tests.builders.ports import choose_ports
 from tests.control_plane.audit import list_audit_flags
 from tests.control_plane.build import Programs
 from tests.control_plane.certificates import Certificates, Pair, make_certificates
 from tests.control_plane.kubernetes_version import KubernetesVersion
-from tests.control_plane.ports import choose_ports
 from tests.control_plane.server_process import ServerProcess
 
 ADMIN = "admin"

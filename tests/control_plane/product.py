@@ -22,9 +22,9 @@ import yaml
 from adapter.kube.client import Json
 from adapter.kube.mapper import ResourceMapper
 from adapter.kube.resource import API_SERVICES
+from tests.builders.ports import choose_ports
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.fake_service import FakeService, open_fake_service
-from tests.control_plane.ports import choose_ports
 from tests.control_plane.server_process import ServerProcess
 from tests.deploy.chart import ROOT, Helm, Rendered
 

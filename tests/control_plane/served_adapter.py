@@ -31,8 +31,8 @@ from adapter.kube.reviews import KubeReviewer
 from adapter.kube.serving_secret import ServingSecret
 from adapter.store import DecisionStore
 from tests.builders.decisions import make_model_decision, make_variant_decision
+from tests.builders.ports import choose_ports
 from tests.control_plane.cluster import Cluster
-from tests.control_plane.ports import choose_ports
 from tests.control_plane.sweeping import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from tests.control_plane.waiting import wait_until
 

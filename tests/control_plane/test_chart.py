@@ -18,11 +18,11 @@ from adapter.errors import NotFound
 from adapter.kube.client import Json, PatchType
 from adapter.kube.mapper import ResourceMapper
 from adapter.kube.resource import API_SERVICES, CONFIG_MAPS, NAMESPACES, SECRETS, SERVICES
+from tests.builders.ports import choose_ports
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.fake_service import open_fake_service
 from tests.control_plane.helm_release import HelmRelease
 from tests.control_plane.kubectl import Answer, run_kubectl
-from tests.control_plane.ports import choose_ports
 from tests.control_plane.printed_commands import find_command
 from tests.control_plane.product import API_SERVICE, FAST_VALUES, NAME, localize, make_process, merge
 from tests.control_plane.server_process import ServerProcess

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.builders.ports import choose_ports
 from tests.control_plane.fake_service import FakeService, open_fake_service
-from tests.control_plane.ports import choose_ports
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from tests.control_plane.ports import choose_ports
+from tests.builders.ports import choose_ports
 
 
 def test_no_port_comes_twice_in_a_row_and_no_connection_may_begin_on_one() -> None:

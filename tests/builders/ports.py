@@ -22,6 +22,7 @@ def choose_ports(count: int) -> list[int]:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended are in nobody's way
         try:
             probe.bind((_HOST, port))
         except OSError:
