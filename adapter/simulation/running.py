@@ -30,6 +30,7 @@ from optimizer.simulation.cluster import (
     ClusterOptions,
     Plant,
     Requests,
+    Rhythm,
     RouterKind,
     Scenario,
     ScrapeOptions,
@@ -251,6 +252,7 @@ class Watched:
     def __init__(self, decider: Decider, horizon_s: float, on_progress: Progress) -> None:
         self._decider, self._horizon_s, self._on_progress = decider, horizon_s, on_progress
         self.actuation: Actuation = getattr(decider, "actuation", Actuation.DIRECT)
+        self.rhythm: Rhythm = getattr(decider, "rhythm", Rhythm.ROUNDS)
 
     @property
     def period_s(self) -> float:

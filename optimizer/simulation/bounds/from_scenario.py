@@ -22,7 +22,7 @@ from optimizer.simulation.bounds.case import BoundCase, BoundVariant
 from optimizer.simulation.bounds.frontier import FrontierOptions, measure_ceiling
 from optimizer.simulation.bounds.work import ReplicaWork, make_replica_work
 from optimizer.simulation.cluster import Actuation, ClusterOptions, Scenario, StartupTime
-from optimizer.simulation.cluster.steering import Actuated
+from optimizer.simulation.cluster.steering import find_first_decision_s, find_first_sync_s, get_actuation
 from optimizer.simulation.decider import Decider
 from optimizer.simulation.ticks import NS_PER_S
 from optimizer.solver.clairvoyant import ReplicaCap
@@ -90,15 +90,15 @@ def measure_works(
     return works
 
 
-def get_rhythm(decider: Decider, options: ClusterOptions) -> tuple[float, float]:
+def get_rhythm(decider: Decider, options: ClusterOptions, seed: int) -> tuple[float, float]:
     """Return period and phase [s] of the moments at which the replicas of `decider` change: its own, or the syncs.
 
-    One that never changes anything fits any moments: the syncs as well, so that it is compared with the others.
+    They are those of the run of `seed`. One that never changes anything fits any moments: the syncs as well, so that it
+    is compared with the others.
     """
-    told = decider.actuation if isinstance(decider, Actuated) else Actuation.DIRECT
-    if (options.actuation or told) is Actuation.HPA or decider.period_s == math.inf:
-        return options.hpa.sync_s, options.hpa.phase_s
-    return decider.period_s, options.first_decision_s
+    if get_actuation(decider, options) is Actuation.HPA or decider.period_s == math.inf:
+        return options.hpa.sync_s, find_first_sync_s(options, seed)
+    return decider.period_s, find_first_decision_s(decider, options, seed)
 
 
 def to_asked(scenario: Scenario, model: int) -> AskedRequests:

@@ -53,7 +53,7 @@ def compute_run_ladder(
     InvalidInput
         If a variant's truth is neither law nor table and `works` does not have it.
     """
-    rhythm = get_rhythm(decider, cluster_options)
+    rhythm = get_rhythm(decider, cluster_options, result.seed)
     attained = _count_attained(scenario, result)
     cases = _list_cases(scenario, rhythm, works)
     tighter = None if measured is None else _list_cases(scenario, rhythm, measured)

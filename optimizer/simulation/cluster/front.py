@@ -40,6 +40,8 @@ class Front:
 
     Attributes
     ----------
+    is_gateway
+        Whether it counts and holds requests for all to see.
     arrived
         Requests that came.
     """
@@ -54,7 +56,7 @@ class Front:
         recorder: Recorder,
         get_deployment: Callable[[Replica], Deployment],
     ) -> None:
-        self.arrived = 0
+        self.is_gateway, self.arrived = model.has_gateway, 0
         options = site.options
         self._requests, self._options, self._queue, self._recorder = requests, options, site.queue, recorder
         self._get_deployment = get_deployment

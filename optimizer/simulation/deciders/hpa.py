@@ -21,6 +21,7 @@ from enum import StrEnum
 from optimizer.domain import ModelKey, PodState, ServedModel, SignalSpec, VariantKey
 from optimizer.policy.hpa_law import Behavior, HpaSpec, HpaState, MetricTarget, ReplicaCounts, start_hpa, step_hpa
 from optimizer.policy.hpa_law.behavior import DEFAULT_TOLERANCE_RATIO
+from optimizer.simulation.cluster.options import Rhythm
 from optimizer.simulation.decider import ScraperView
 from optimizer.simulation.deciders.pools import Pool, iterate_pools
 
@@ -74,6 +75,8 @@ def make_hpa_kv(models: tuple[ServedModel, ...], shipped: HpaShipped | None = No
 
 class HpaDecider:
     """See the module."""
+
+    rhythm = Rhythm.SYNCS
 
     def __init__(self, models: tuple[ServedModel, ...], shipped: HpaShipped) -> None:
         self._models, self._shipped = models, shipped
