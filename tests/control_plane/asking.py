@@ -63,11 +63,20 @@ async def open_direct_client(cluster: Cluster, adapter: AdapterReplica, folder: 
 
 
 async def read_page(adapter: AdapterReplica, path: str) -> str:
-    """Return a page of one replica."""
+    """Return a page of one replica.
+
+    Raises
+    ------
+    Unreachable
+        When it has no such page, or cannot be reached.
+    """
 
     def fetch() -> str:
-        with urlopen(f"{adapter.pages_url}{path}", timeout=30.0) as answer:
-            return str(answer.read().decode())
+        try:
+            with urlopen(f"{adapter.pages_url}{path}", timeout=30.0) as answer:
+                return str(answer.read().decode())
+        except OSError as failure:
+            raise Unreachable(f"{adapter.name}{path}: {failure}") from failure
 
     return await asyncio.to_thread(fetch)
 

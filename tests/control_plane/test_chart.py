@@ -204,8 +204,13 @@ async def test_an_uninstall_leaves_no_dead_api_and_keeps_the_decisions(
         for gone in installed.rendered.objects:
             present = await _find(cluster, gone)
             assert (present is None) == (gone["kind"] != "CustomResourceDefinition"), gone["metadata"]["name"]
-        groups = (await cluster.client.request("GET", "/apis"))["groups"]
-        assert "external.metrics.k8s.io" not in {group["name"] for group in groups}
+
+        async def list_groups() -> set[str]:
+            return {group["name"] for group in (await cluster.client.request("GET", "/apis"))["groups"]}
+
+        await cluster.wait_until(
+            list_groups, lambda names: "external.metrics.k8s.io" not in names, what="nobody finds the API any more"
+        )
         await cluster.delete(NAMESPACES, None, installed.release.namespace)
         await _wait_until_gone(cluster, installed.release.namespace)
 

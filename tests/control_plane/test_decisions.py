@@ -105,7 +105,7 @@ async def open_replica(client: KubeClient, installation: Installation) -> AsyncI
     replica = Replica(client, clock, watch, DecisionWriter(client, clock, watch, events=events, holder="pod-1"))
     running = asyncio.create_task(DecisionReader(watch, clock, replica.show).run())
     try:
-        await watch.wait_synced(30.0)
+        await watch.wait_synced(120.0)
         yield replica
     finally:
         running.cancel()

@@ -7,11 +7,10 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.request import urlopen
 
 from adapter.errors import Denied
 from adapter.kube.client import Json
-from tests.control_plane.asking import wait_for_number, wait_for_refusal_to_tell
+from tests.control_plane.asking import read_page, wait_for_number, wait_for_refusal_to_tell
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.fake_gateway import open_fake_gateway
 from tests.control_plane.fake_kubelet import FakeKubelet, open_kubelet
@@ -91,7 +90,7 @@ async def check_told(product: Product, workload: Workload, mode: str, code: str,
     )
 
     async def list_samples() -> list[str]:
-        page = (await fetch(product, "/metrics")).splitlines()
+        page = (await read_page(product.adapters[0], "/metrics")).splitlines()
         return [it for it in page if it.startswith("variant_autoscaler_override_info{") and workload.name in it]
 
     await product.cluster.wait_until(
@@ -109,7 +108,7 @@ async def restart(product: Product, namespace: str) -> None:
     await product.wait_ready()
 
     async def look() -> int:
-        return int((json.loads(await fetch(product, "/v1/decisions")))["passes"])
+        return int((json.loads(await read_page(product.adapters[0], "/v1/decisions")))["passes"])
 
     await product.cluster.wait_until(look, lambda passes: passes >= 3, what="it has decided again")
 
@@ -125,18 +124,7 @@ async def restart(product: Product, namespace: str) -> None:
 
 async def read_line(product: Product, deployment: str) -> Json:
     """Return what the page of decisions says of a workload."""
-    document = json.loads(await fetch(product, "/v1/decisions"))
+    document = json.loads(await read_page(product.adapters[0], "/v1/decisions"))
     lines: list[Json] = [line for model in document["models"] for line in model["variants"]]
     (found,) = (line for line in lines if line["deployment"] == deployment)
     return found
-
-
-async def fetch(product: Product, path: str) -> str:
-    """Return a page of the adapter."""
-
-    def get() -> str:
-        with urlopen(product.adapters[0].pages_url + path, timeout=30.0) as answer:
-            text: str = answer.read().decode()
-            return text
-
-    return await asyncio.to_thread(get)
