@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from adapter.simulation.policies import make_decider
-from adapter.simulation.running import RunOptions, prepare_stage
+from adapter.simulation.run_options import RunOptions
+from adapter.simulation.running import prepare_stage
 from optimizer.domain import LatencyQuantity, ServiceClass, Slo
 from optimizer.policy.dynamo import Aim
 from optimizer.simulation.deciders.dynamo import DynamoDecider
