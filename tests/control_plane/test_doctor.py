@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -143,7 +144,9 @@ async def begin_healthy(doctor: Doctor) -> None:
     assert list_checks(findings, Verdict.OK) == {Check.INSTALLATION}
     where = ["--kubeconfig", str(doctor.product.cluster.control_plane.admin_kubeconfig)]
     command = ["doctor", *where, "--service", f"{doctor.product.namespace}/{NAME}"]
-    assert await asyncio.to_thread(main, command) == 0
+    await doctor.product.cluster.wait_until(
+        partial(asyncio.to_thread, main, command), lambda status: status == 0, what="the command finds nothing wrong"
+    )
 
 
 # --- The HPA ----------------------------------------------------------------------------------------------------------

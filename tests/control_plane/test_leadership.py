@@ -15,7 +15,13 @@ from adapter.kube.state_store import get_state_name
 from adapter.kube.wire_times import parse_time_s
 from optimizer import decode_state
 from optimizer.domain import ModelKey
-from tests.control_plane.asking import ask_number, find_leader, list_failed_reads, open_direct_client
+from tests.control_plane.asking import (
+    ask_number,
+    find_leader,
+    list_failed_reads,
+    open_direct_client,
+    wait_for_number,
+)
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.fake_gateway import open_fake_gateway
 from tests.control_plane.gateway_models import make_gateway_model, to_rate_per_s
@@ -55,11 +61,13 @@ def is_held(status: Json) -> bool:
 
 async def see_two_leaders_go(product: Product, llama: Workload, folder: Path) -> None:
     cluster = product.cluster
+    await cluster.wait_until(partial(read_state, product, llama), bool, what="the state is kept")
     begun_s, failed = await read_calm(product, llama), await list_failed_reads(llama)
     first = await find_leader(product)
     assert first is not None
     (second,) = [adapter for adapter in product.adapters if adapter is not first]
     direct = await open_direct_client(cluster, second, folder)
+    await wait_for_number(direct, llama, 3)
     told, asked = partial(ask_number, cluster.client, llama), llama.read_replicas
     async with sampling(told=told, second=partial(ask_number, direct, llama), asked=asked) as samples:
         killed_s = time.time()
@@ -70,6 +78,7 @@ async def see_two_leaders_go(product: Product, llama: Workload, folder: Path) ->
     first.process.start()
     await product.wait_ready()
     direct = await open_direct_client(cluster, first, folder)
+    await wait_for_number(direct, llama, 3)
     async with sampling(told=told, first=partial(ask_number, direct, llama), asked=asked) as more:
         await asyncio.to_thread(second.process.stop)
         assert await find_leader(product) is not second  # who is asked to end gives the lease up
