@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from optimizer.domain import (
 from optimizer.errors import InvalidInput
 from optimizer.policy import BUILT_IN_POLICIES, ModelView, OptionsChecker, PolicyState, SignalReader, VariantView
 from optimizer.policy.saturation import SaturationPolicy
+from optimizer.policy.saturation.readings import PeakHistory, find_peak, track_peaks
 from tests.builders.snapshots import make_pod_key, make_workload
 from tests.builders.story import make_model, make_settings, make_variant
 
@@ -163,6 +165,22 @@ def test_gauges_count_with_their_peak_of_the_last_minute() -> None:
         state = json.loads(json.dumps(memory))
         asked.append(proposal.by_variant[CHEAP.key()])
     assert asked == [3, 3, 3, 2]
+
+
+def test_a_peak_counts_for_the_window_and_at_most_a_quarter_more_however_often_pods_are_asked() -> None:
+    chance = random.Random(5)
+    for period_s in (1.0, 5.0, 7.0, 15.0):
+        history: PeakHistory = {}
+        loads = [(period_s * step, chance.random(), chance.uniform(0, 9)) for step in range(100)]
+        for now_s, kv_ratio, waiting in loads:
+            (pod,) = make_pods(CHEAP, ((kv_ratio, waiting),))
+            history = track_peaks(history, (replace(pod, seen_s=now_s),), now_s, 60.0)
+            (samples,) = history.values()
+            for index, found in enumerate(find_peak(samples), 1):
+                least = max(load[index] for load in loads if now_s - 60.0 <= load[0] <= now_s)
+                most = max(load[index] for load in loads if now_s - 75.0 <= load[0] <= now_s)
+                assert least <= found <= most
+            assert len(samples) <= 6
 
 
 def test_what_makes_no_sense_is_forgotten() -> None:
