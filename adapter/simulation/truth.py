@@ -14,6 +14,7 @@ from optimizer.simulation.bounds import ReplicaWork, make_replica_work, to_asked
 from optimizer.simulation.cluster import Scenario, StepTimeFactory
 
 _LARGEST_DRAW = 2.75011  # standard deviations of the noise of an iteration, at most
+_ROUNDING_RATIO = 1e-3  # more than what factors of noise and times are rounded by
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class NoisyTruth:
 
         The mean of lognormal noise is divided out, and is at most ``exp(sigma^2 / 2)``.
         """
-        return math.exp(-_LARGEST_DRAW * self.noise_ratio - self.noise_ratio**2 / 2.0)
+        return max(math.exp(-_LARGEST_DRAW * self.noise_ratio - self.noise_ratio**2 / 2.0) - _ROUNDING_RATIO, 0.0)
 
 
 def make_truth(
