@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from adapter.demo.catalog import CatalogOptions, DemoModel, build_accelerators, build_model
 from adapter.demo.profiles import read_prices
+from adapter.simulation.asking import to_lengths
 from adapter.simulation.fleet import EngineTruth, Fleet
 from adapter.simulation.policies import estimate_capacities_per_s
 from adapter.simulation.traces import Trace
-from optimizer.domain import ModelKey, Role, ServedModel, Settings, Variant, VariantKey, Workload
+from optimizer.domain import Role, ServedModel, Settings, Variant, VariantKey, Workload
 from optimizer.simulation import EngineLimits
 
 STARTUP_S = 120.0
@@ -72,16 +73,17 @@ def find_cap(served: ServedModel, trace: Trace, share_ratio: float) -> int:
     counts = [0] * (math.floor(trace.duration_s / 60.0) + 1)
     for time_s in trace.arrival_s.tolist():
         counts[int(time_s // 60.0)] += 1
-    assert served.expected_workload is not None
-    workload: dict[ModelKey, Workload] = {served.key: served.expected_workload}
-    capacities = [one for one in estimate_capacities_per_s((served,), workload).values() if one > 0.0]
     highest_per_s = max(counts) / min(60.0, trace.duration_s)
+    workload = Workload(highest_per_s, to_lengths(trace.input_tokens), to_lengths(trace.output_tokens))
+    found = estimate_capacities_per_s((served,), {served.key: workload}).values()
+    capacities = [one for one in found if one > 0.0] or [math.inf]
     return max(LEAST_CAP, math.ceil(HEADROOM_RATIO * share_ratio * highest_per_s / min(capacities)))
 
 
 def _bound(served: ServedModel, most: int) -> ServedModel:
+    """Return `served` with that upper bound of every variant, and told nothing of its requests beforehand."""
     variants = tuple(replace(variant, max_replicas=most) for variant in served.variants)
-    return replace(served, variants=variants, max_replicas=most * len(variants))
+    return replace(served, variants=variants, max_replicas=most * len(variants), expected_workload=None)
 
 
 def _narrow(model: DemoModel, part: _Part) -> DemoModel:

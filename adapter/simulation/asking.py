@@ -91,9 +91,16 @@ def find_workloads(
         counts = np.bincount((times_s // bin_s).astype(np.int64), minlength=1)
         inputs = requests.input_tokens[mine]
         cached_ratio = int(requests.cached_tokens[mine].sum()) / int(inputs.sum())
-        lengths = _to_lengths(inputs), _to_lengths(requests.output_tokens[mine])
+        lengths = to_lengths(inputs), to_lengths(requests.output_tokens[mine])
         found[model.key] = Workload(float(counts.max()) / bin_s, *lengths, cached_ratio)
     return found
+
+
+def to_lengths(tokens: NDArray[np.int64]) -> LengthDistribution:
+    """Return the first two moments of lengths, one at least [tokens]."""
+    total, count = int(tokens.sum()), len(tokens)
+    squares = math.fsum((tokens.astype(np.float64) ** 2).tolist())
+    return LengthDistribution(total / count, squares / count)
 
 
 def _draw(count: int, shares: Sequence[float], seed: int, stream: int) -> NDArray[np.int64]:
@@ -104,9 +111,3 @@ def _draw(count: int, shares: Sequence[float], seed: int, stream: int) -> NDArra
     ends = np.cumsum(shares)
     last = max(place for place, share in enumerate(shares) if share > 0.0)
     return np.minimum(np.searchsorted(ends, draws, side="right"), last).astype(np.int64)
-
-
-def _to_lengths(tokens: NDArray[np.int64]) -> LengthDistribution:
-    total, count = int(tokens.sum()), len(tokens)
-    squares = math.fsum((tokens.astype(np.float64) ** 2).tolist())
-    return LengthDistribution(total / count, squares / count)

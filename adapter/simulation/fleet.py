@@ -62,8 +62,10 @@ class Fleet:
         return replace(self, settings=replace(self.settings, models=models))
 
     def with_policy(self, policy: str) -> Fleet:
-        """Return the same with every LLM decided by `policy`, without options."""
-        models = tuple(replace(model, policy=policy, policy_options={}) for model in self.settings.models)
+        """Return the same with every LLM decided by `policy`, without options, told nothing of its requests."""
+        models = tuple(
+            replace(model, policy=policy, policy_options={}, expected_workload=None) for model in self.settings.models
+        )
         return replace(self, settings=replace(self.settings, models=models))
 
     def with_quota(self, quota: Mapping[str, int]) -> Fleet:

@@ -15,12 +15,13 @@ import pytest
 from adapter.cli import main
 from adapter.cli.simulated_fleets import build_fleet
 from adapter.cli.simulating import judge
+from adapter.simulation.asking import to_lengths
 from adapter.simulation.names import FLEETS, POLICIES
 from adapter.simulation.opening import ask_once
 from adapter.simulation.run_options import RunOptions
 from adapter.simulation.running import prepare_stage, run_policy
 from adapter.simulation.traces import read_trace, scale_trace
-from optimizer.domain import Role
+from optimizer.domain import Role, Workload
 from optimizer.simulation.deciders import make_static_peak
 from tests.builders.simulated_fleets import falsify, make_fleet, make_trace
 
@@ -268,8 +269,7 @@ def test_no_bound_of_a_built_in_fleet_binds_what_a_denser_trace_needs(name: str)
     fleet = build_fleet(name, trace=dense)
     busiest = np.bincount((dense.arrival_s // 60.0).astype(int)).max() / 60.0
     for model, share in zip(fleet.settings.models, fleet.shares, strict=True):
-        assert model.expected_workload is not None
-        workload = replace(model.expected_workload, arrival_rate_per_s=busiest * share)
+        workload = Workload(busiest * share, to_lengths(dense.input_tokens), to_lengths(dense.output_tokens))
         whole = [variant for variant in model.variants if variant.main_role is Role.BOTH]
         for variant in whole:
             alone = replace(model, variants=(variant,))
