@@ -84,7 +84,7 @@ def compute_ladder(case: BoundCase, attainment_ratio: float, options: LadderOpti
     """
     options = options or LadderOptions()
     rungs = _list_stretch_rungs(case, attainment_ratio, options)
-    if len(list_moments(case)) - 1 <= options.most_steps:
+    if 0 < len(list_moments(case)) - 1 <= options.most_steps:
         rungs += _list_step_rungs(case, attainment_ratio, options)
     if options.has_reference:
         rungs.append(_make_reference(case, options))

@@ -15,7 +15,19 @@ n, their decode tokens; and the sum of n^2 is at least X^2/N. So ``a*X + (b + c*
 Each of the four makes the fixed part linear as well, and each is a lower bound on its own; the one that weighs most on
 the mean request is taken. So the work of the requests that a replica serves well in a stretch is no more than the
 length of the stretch, whatever their lengths, their order, the batches they share, and what else is served badly.
-Preemption, padding and idle time only add to it.
+Padding and idle time only add to it.
+
+Preemption adds to it as well, but for one token each time: a request sent back after g >= 1 tokens computes its prompt
+and these g anew, and that very computation yields the next token, which is then not decoded. Its u prompt tokens that
+no cache holds and the g cost ``e*(u + g)``, the decode step they replace ``b + c*(input + g)``, which may be more: of
+short prompts, cached ones, long contexts. So of the tokens 1 ... d of a request the cheaper of the two is counted,
+
+    saved(d) = sum over g = 1 ... d of ( b + c*(input + g) - e*(u + g) )+
+
+is taken off. The fixed part stays: such a token takes a place of the B in its last iteration, u + g >= 1 of the C
+tokens and input + g of the M of memory, as the decode step does. Only the pace is kept by decode steps alone: with x of
+X paced tokens got in the other way, ``a*(X-x) + (b + c*k)*(X-x)^2/N <= S*X - a*x`` and ``(X-x)^2 >= X*(X - 2*x)`` leave
+N less by two tokens' share for each, which the saving then has on top.
 
 Where speed is a measured table, the law is the linear one below all of its points that gives the mean request the most
 work: differences of bilinear functions are least at the corners of a cell, and beyond the table times grow in
@@ -60,6 +72,8 @@ class ReplicaWork:
     ceiling_ratio
         Largest share of its time that a replica ever spends on this work while it keeps the SLO (0-1]; 1 is physics,
         less must have been measured, with its confidence interval on the side of 1.
+    saved_decode_token_s, saved_context_token_s
+        Of a decode step, and per token of context it reads, what a preemption spares by computing anew instead [s].
     """
 
     per_prompt_token_s: float = 0.0
@@ -69,6 +83,8 @@ class ReplicaWork:
     per_request_s: float = 0.0
     shortest_iteration_s: float = 0.0
     ceiling_ratio: float = 1.0
+    saved_decode_token_s: float = 0.0
+    saved_context_token_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise InvalidInput where a bound is broken."""
@@ -81,22 +97,44 @@ class ReplicaWork:
             self.per_paced_token_s,
             self.per_request_s,
             self.shortest_iteration_s,
+            self.saved_decode_token_s,
+            self.saved_context_token_s,
         )
         if not all(0.0 <= time_s < np.inf for time_s in times_s) or not any(times_s[:5]):
             raise InvalidInput("work", ">= 0 and finite, one of it above 0 [s]", times_s)
 
-    def compute_s(self, prompt_tokens: FloatArray, decode_tokens: FloatArray, input_tokens: FloatArray) -> FloatArray:
-        """Return the time for that much of each request [s], without what is added for a whole one."""
-        read = compute_context_read(input_tokens, decode_tokens)
-        return (
+    def compute_s(self, requests: AskedRequests, prompt_tokens: FloatArray, decode_tokens: FloatArray) -> FloatArray:
+        """Return the time for that much of each of `requests` [s], without what is added for a whole one."""
+        read = compute_context_read(requests.input_tokens, decode_tokens)
+        taken_s: FloatArray = (
             self.per_prompt_token_s * prompt_tokens
             + self.per_decode_token_s * decode_tokens
             + self.per_context_token_s * read
         )
+        return np.maximum(taken_s - self.compute_saved_s(requests, decode_tokens), 0.0)
+
+    def compute_saved_s(self, requests: AskedRequests, decode_tokens: FloatArray) -> FloatArray:
+        """Return what preemptions may spare at most in the first `decode_tokens` of each request [s].
+
+        The sum of ``first - slope*g`` over g = 1, 2, ... as long as that is above 0; where it rises, the last for each.
+        """
+        slope_s = self.per_prompt_token_s - self.saved_context_token_s
+        first_s = (
+            self.saved_decode_token_s
+            + self.saved_context_token_s * requests.input_tokens
+            - self.per_prompt_token_s * requests.prompt_tokens
+        )
+        tokens = np.ceil(decode_tokens)
+        if slope_s < 0.0:
+            return np.asarray(tokens * np.maximum(first_s - slope_s * tokens, 0.0))
+        if slope_s > 0.0:
+            tokens = np.minimum(tokens, np.floor(np.maximum(first_s, 0.0) / slope_s))
+        saved_s: FloatArray = np.maximum(first_s * tokens - 0.5 * slope_s * tokens * (tokens + 1.0), 0.0)
+        return saved_s
 
     def compute_whole_s(self, requests: AskedRequests) -> FloatArray:
         """Return the time for the whole of each request [s]."""
-        tokens_s = self.compute_s(requests.prompt_tokens, requests.decode_tokens, requests.input_tokens)
+        tokens_s = self.compute_s(requests, requests.prompt_tokens, requests.decode_tokens)
         return tokens_s + self.compute_added_s(requests.decode_tokens)
 
     def compute_added_s(self, decode_tokens: FloatArray) -> FloatArray:
@@ -113,6 +151,8 @@ class ReplicaWork:
             per_paced_token_s=self.per_paced_token_s * ratio,
             per_request_s=self.per_request_s * ratio,
             shortest_iteration_s=self.shortest_iteration_s * ratio,
+            saved_decode_token_s=self.saved_decode_token_s * ratio,
+            saved_context_token_s=self.saved_context_token_s * ratio,
         )
 
 
@@ -150,10 +190,13 @@ def make_replica_work(
         per_prompt_token_s=law.per_prompt_token_s,
         per_decode_token_s=law.per_request_s,
         per_context_token_s=law.per_context_token_s,
-        shortest_iteration_s=law.fixed_s + law.per_request_s,
+        shortest_iteration_s=law.fixed_s + min(law.per_request_s, law.per_prompt_token_s),
+        saved_decode_token_s=law.per_request_s,
+        saved_context_token_s=law.per_context_token_s,
     )
     if heaviest == "pace":
-        work = replace(work, per_paced_token_s=law.fixed_s * per_paced_token)
+        paced_s = law.fixed_s * per_paced_token
+        work = replace(work, per_paced_token_s=paced_s, saved_decode_token_s=law.per_request_s + 2.0 * paced_s)
     elif heaviest == "batch":
         work = replace(work, per_decode_token_s=law.per_request_s + law.fixed_s / limits.max_running_requests)
     elif heaviest == "tokens":

@@ -177,6 +177,24 @@ def test_prefill_and_decode_apart_are_bounded_together() -> None:
     assert {"LB0", "LB1", "LBw", "REF", "best"} <= {rung.name for rung in total.rungs}
 
 
+@pytest.mark.parametrize("replicas", [(2, 0, 0), (0, 2, 2), (1, 1, 1)])
+def test_whoever_leaves_some_of_mixed_roles_idle_is_not_below_the_bound(replicas: tuple[int, int, int]) -> None:
+    roles = (Role.BOTH, Role.PREFILL, Role.DECODE)
+    lines = tuple(clusters.make_variant(role.value, accelerator="H100", role=role) for role in roles)
+    requests = clusters.make_requests(1.0, 300.0, input_tokens=900, output_tokens=120)
+    scenario = clusters.make_scenario(requests, 300.0, variants=lines, plant=Plant(SLOW, clusters.LIMITS))
+    counts = dict(zip(scenario.variants, replicas, strict=True))
+    plants = {key: replace(plant, initial_replicas=counts[key]) for key, plant in scenario.plants.items()}
+    scenario = replace(scenario, plants=plants)
+    decider = clusters.make_static(counts)
+    result = simulate(scenario, decider, ClusterOptions(), seed=1)
+    assert result.attainment_ratio > 0.9
+    ladder = judge(scenario, result, decider, ClusterOptions())
+    assert ladder.violations == ()
+    assert len(ladder.models) == 1
+    assert ladder.total.bound > 0.2 * result.cost
+
+
 def test_every_llm_counts_at_what_it_attained_itself() -> None:
     both = make_two_llms()
     decider = make_thrashing(both, [6])

@@ -154,3 +154,56 @@ def test_work_that_cannot_be_is_refused() -> None:
         ReplicaWork(per_request_s=1.0, ceiling_ratio=1.1)
     with pytest.raises(InvalidInput, match="work"):
         ReplicaWork()
+
+
+def test_what_is_computed_anew_after_a_preemption_may_be_cheaper_than_decoding_it_and_counts_as_that() -> None:
+    """Short or cached prompts before long contexts, memory for hardly more than one: many tokens come by prefill."""
+    rng, preempted, cheaper = random.Random(3), 0, 0
+    for _ in range(150):
+        law = IterationLaw(rng.choice([1e-6, 1e-3]), rng.choice([1e-5, 1e-3, 1e-2]), rng.choice([0.0, 1e-6]), 1e-5)
+        limits = EngineLimits(rng.choice([96, 160, 400]), block_tokens=16, max_running_requests=rng.choice([2, 8]))
+        most = limits.kv_capacity_tokens - 16
+        lengths = []
+        for _ in range(rng.choice([2, 3, 10])):
+            input_tokens = rng.choice([1, 2, 16, 60])
+            lengths.append((input_tokens, rng.randint(1, most - input_tokens)))
+        cached = [rng.choice([0, input_tokens - 1]) for input_tokens, _ in lengths]
+        prompts = np.array([i - c for (i, _), c in zip(lengths, cached, strict=True)], dtype=np.float64)
+        asked = replace(make_asked(lengths), prompt_tokens=prompts)
+        engine = TokenEngine(make_step_time(law), limits)
+        for number, (input_tokens, output_tokens) in enumerate(lengths):
+            engine.submit(EngineRequest(str(number), 0.0, input_tokens, output_tokens, cached[number]))
+        taken_s = 0.0
+        while engine.next_event_s is not None:
+            taken_s = engine.next_event_s
+            engine.advance(taken_s)
+            assert engine.counters.iterations < 100_000  # everybody is served in the end
+        preempted += engine.counters.preemptions
+        work = make_replica_work(law, limits, asked)
+        assert float(work.compute_whole_s(asked).sum()) <= taken_s
+        careless = replace(work, saved_decode_token_s=0.0, saved_context_token_s=0.0)
+        cheaper += float(careless.compute_whole_s(asked).sum()) > taken_s
+    assert preempted > 300
+    assert cheaper > 3  # runs that decoding everything would have put below their bound
+
+
+def test_the_most_that_preemptions_spare_is_the_sum_over_tokens() -> None:
+    rng = random.Random(12)
+    for _ in range(200):
+        input_tokens, output_tokens = rng.randint(1, 300), rng.randint(1, 200)
+        asked = make_asked([(input_tokens, output_tokens)], cached_tokens=rng.choice([0, 10, 299]))
+        work = ReplicaWork(
+            rng.choice([1e-6, 1e-5, 1e-4]),
+            1.0,
+            saved_decode_token_s=rng.choice([0.0, 1e-4, 1e-3]),
+            saved_context_token_s=rng.choice([0.0, 1e-7, 3e-6]),
+        )
+        prompt_tokens = float(asked.prompt_tokens[0])
+        spared_s = 0.0
+        for generated in range(1, output_tokens):
+            decode_s = work.saved_decode_token_s + work.saved_context_token_s * (input_tokens + generated)
+            spared_s += max(decode_s - work.per_prompt_token_s * (prompt_tokens + generated), 0.0)
+        found_s = float(work.compute_saved_s(asked, asked.decode_tokens)[0])
+        assert spared_s <= found_s * (1.0 + 1e-9) + 1e-15
+        if work.per_prompt_token_s > work.saved_context_token_s:
+            assert found_s == pytest.approx(spared_s, abs=1e-12)
