@@ -184,6 +184,7 @@ class EngineCounters:
     request_preemptions: HistogramCounts = field(init=False)
     sequences: HistogramCounts = field(init=False)
     iteration_tokens: HistogramCounts = field(init=False)
+    _at_finish: tuple[HistogramCounts, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the histograms."""
@@ -198,6 +199,11 @@ class EngineCounters:
         self.request_preemptions = HistogramCounts(PREEMPTION_EDGES)
         self.sequences = HistogramCounts(SEQUENCE_EDGES)
         self.iteration_tokens = HistogramCounts(STEP_EDGES_TOKENS)
+        self._at_finish = (
+            *(self.ttlt, self.queue_time, self.prefill_time, self.decode_time, self.inference_time, self.mean_itl),
+            *(self.input_lengths, self.output_lengths, self.bounds, self.computed_lengths),
+            *(self.request_preemptions, self.sequences),
+        )
 
     @property
     def finished(self) -> int:
@@ -218,15 +224,20 @@ class EngineCounters:
         bound = request.max_tokens or request.output_tokens
         self.finished_by_reason["length" if ended.generated_tokens >= bound else "stop"] += 1
         arrival_s, scheduled_s, first_token_s = request.arrival_s, ended.scheduled_s, ended.first_token_s
-        self.ttlt.observe(end_s - arrival_s)
-        self.queue_time.observe(scheduled_s - arrival_s)
-        self.prefill_time.observe(first_token_s - scheduled_s)
-        self.decode_time.observe(end_s - first_token_s)
-        self.inference_time.observe(end_s - scheduled_s)
-        self.mean_itl.observe(ended.itl_s or 0.0)
-        self.input_lengths.observe(request.input_tokens)
-        self.output_lengths.observe(ended.generated_tokens)
-        self.bounds.observe(bound)
-        self.computed_lengths.observe(request.input_tokens - cached_tokens)
-        self.request_preemptions.observe(ended.preemptions)
-        self.sequences.observe(1)
+        values = (
+            end_s - arrival_s,
+            scheduled_s - arrival_s,
+            first_token_s - scheduled_s,
+            end_s - first_token_s,
+            end_s - scheduled_s,
+            ended.itl_s or 0.0,
+            request.input_tokens,
+            ended.generated_tokens,
+            bound,
+            request.input_tokens - cached_tokens,
+            ended.preemptions,
+            1,
+        )
+        for histogram, value in zip(self._at_finish, values, strict=True):  # `observe`, without twelve calls
+            histogram.counts[bisect_left(histogram.edges, value)] += 1
+            histogram.total += value
