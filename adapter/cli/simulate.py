@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from adapter.cli.argument_values import parse_duration, parse_stretch
@@ -31,6 +32,18 @@ def _list(words: dict[str, str]) -> str:
     return "\n".join(f"  {name:<17} {text}" for name, text in words.items())
 
 
+def _indent(lines: Sequence[str]) -> str:
+    return "\n".join(f"  {line}" for line in lines)
+
+
+EXAMPLES = (
+    "variant-autoscaler simulate --trace azure-hour --policy slo --picture hour.svg",
+    "variant-autoscaler simulate --trace step --compare slo,hpa_queue,static_peak --startup 2m",
+    "variant-autoscaler simulate --trace day --from 17h --for 4h --scale 3 --fleet llama-8b --json evening.json",
+    "variant-autoscaler simulate --trace ramp --config examples/two-models.yaml --policy configured",
+    "variant-autoscaler simulate --trace step --compare slo,hpa_queue,knative --fleet llama-8b-l40s --truth-scale 1.2",
+)
+
 _EPILOG = f"""\
 traces (or a CSV file, .gz too, with columns arrival_seconds,input_tokens,output_tokens):
 {_list(dict(TRACES))}
@@ -42,11 +55,7 @@ policies:
 {_list(dict(POLICIES))}
 
 examples:
-  variant-autoscaler simulate --trace azure-hour --policy slo --picture hour.svg
-  variant-autoscaler simulate --trace step --compare slo,hpa_queue,static_peak --startup 2m
-  variant-autoscaler simulate --trace day --from 17h --for 4h --scale 3 --fleet llama-8b --json evening.json
-  variant-autoscaler simulate --trace ramp --config examples/two-models.yaml --policy configured
-  variant-autoscaler simulate --trace step --compare slo,hpa_queue,knative --fleet llama-8b-l40s --truth-scale 1.2"""
+{_indent(EXAMPLES)}"""
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
