@@ -184,7 +184,6 @@ class EngineCounters:
     request_preemptions: HistogramCounts = field(init=False)
     sequences: HistogramCounts = field(init=False)
     iteration_tokens: HistogramCounts = field(init=False)
-    _at_finish: tuple[HistogramCounts, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the histograms."""
@@ -199,11 +198,6 @@ class EngineCounters:
         self.request_preemptions = HistogramCounts(PREEMPTION_EDGES)
         self.sequences = HistogramCounts(SEQUENCE_EDGES)
         self.iteration_tokens = HistogramCounts(STEP_EDGES_TOKENS)
-        self._at_finish = (
-            *(self.ttlt, self.queue_time, self.prefill_time, self.decode_time, self.inference_time, self.mean_itl),
-            *(self.input_lengths, self.output_lengths, self.bounds, self.computed_lengths),
-            *(self.request_preemptions, self.sequences),
-        )
 
     @property
     def finished(self) -> int:
@@ -224,20 +218,19 @@ class EngineCounters:
         bound = request.max_tokens or request.output_tokens
         self.finished_by_reason["length" if ended.generated_tokens >= bound else "stop"] += 1
         arrival_s, scheduled_s, first_token_s = request.arrival_s, ended.scheduled_s, ended.first_token_s
-        values = (
-            end_s - arrival_s,
-            scheduled_s - arrival_s,
-            first_token_s - scheduled_s,
-            end_s - first_token_s,
-            end_s - scheduled_s,
-            ended.itl_s or 0.0,
-            request.input_tokens,
-            ended.generated_tokens,
-            bound,
-            request.input_tokens - cached_tokens,
-            ended.preemptions,
-            1,
-        )
-        for histogram, value in zip(self._at_finish, values, strict=True):  # `observe`, without twelve calls
+        for histogram, value in (
+            (self.ttlt, end_s - arrival_s),
+            (self.queue_time, scheduled_s - arrival_s),
+            (self.prefill_time, first_token_s - scheduled_s),
+            (self.decode_time, end_s - first_token_s),
+            (self.inference_time, end_s - scheduled_s),
+            (self.mean_itl, ended.itl_s or 0.0),
+            (self.input_lengths, request.input_tokens),
+            (self.output_lengths, ended.generated_tokens),
+            (self.bounds, bound),
+            (self.computed_lengths, request.input_tokens - cached_tokens),
+            (self.request_preemptions, ended.preemptions),
+            (self.sequences, 1),
+        ):  # as `observe` does, without twelve calls
             histogram.counts[bisect_left(histogram.edges, value)] += 1
             histogram.total += value
