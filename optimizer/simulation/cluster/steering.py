@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Set
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from optimizer.domain import VariantKey
-from optimizer.policy.hpa_law import HpaState, ReplicaCounts, SyncOutcome, step_hpa
+from optimizer.policy.hpa_law import HpaSpec, HpaState, ReplicaCounts, SyncOutcome, step_hpa
 from optimizer.simulation.cluster.chance import Purpose, make_stream
 from optimizer.simulation.cluster.cluster import Cluster
-from optimizer.simulation.cluster.options import Actuation, ClusterOptions, HpaOptions, Rhythm
+from optimizer.simulation.cluster.options import FOLLOWING_HPA, Actuation, ClusterOptions, HpaOptions, Rhythm
 from optimizer.simulation.cluster.replica import Life
 from optimizer.simulation.cluster.result import DecisionChange
 from optimizer.simulation.decider import Decider, ScraperView
@@ -65,6 +66,16 @@ def _is_synced(decider: Decider) -> bool:
 
 
 @runtime_checkable
+class Followed(Protocol):
+    """A decider that comes with the autoscaler that follows its numbers."""
+
+    @property
+    def follower(self) -> HpaSpec:
+        """It stands in the place of the recommended one, unless a run names another."""
+        ...
+
+
+@runtime_checkable
 class Patching(Protocol):
     """A decider that patches scale of some variants itself, though an autoscaler follows its numbers."""
 
@@ -99,7 +110,10 @@ class Steering:
         self._asked: dict[VariantKey, int] = {}
         is_followed = get_actuation(decider, options) is Actuation.HPA
         first_sync_ns = to_ns(find_first_sync_s(options, seed))
-        self._followers = Followers(cluster, options.hpa, first_sync_ns) if is_followed else None
+        hpa = options.hpa
+        if isinstance(decider, Followed) and hpa.spec == FOLLOWING_HPA:
+            hpa = replace(hpa, spec=decider.follower)
+        self._followers = Followers(cluster, hpa, first_sync_ns) if is_followed else None
         self._first_ns = to_ns(find_first_decision_s(decider, options, seed))
 
     def open(self) -> None:

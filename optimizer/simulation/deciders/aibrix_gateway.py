@@ -1,7 +1,7 @@
 """What AIBrix's gateway would have traced of a stretch of time: whole requests, in the document that it writes.
 
 Pages tell how lengths are shared, not the length of every request: requests are placed by a sequence that spreads
-evenly over prompts and answers, taken as independent, and goes on where the stretch before it ended. It is told of none.
+evenly over prompts and answers, taken as independent, and goes on where the stretch before it ended. It sees none.
 
 Source
 ------

@@ -1,8 +1,9 @@
 """Saturation as a scaler of a simulated cluster: the peer's own loop with what it ships, over every LLM by itself.
 
-Its gauge is published, and an HPA follows. Variants without replicas are *parked*: requests that wait at the gateway of
-the LLM wake all of them at once, by a patch of their scale. Of KV cache and queue the peaks of the pages of a minute
-count; a pod reports as long as a page of it is as young as that. It sees pages and pods, never the truth.
+Its gauge is published, and the HPA of its samples follows. Variants without replicas are *parked*: requests that wait
+at the gateway of the LLM wake all of them at once, by a patch of their scale. Of KV cache and queue the peaks of the
+pages of a minute count; a pod reports as long as a page of it is as young as that. Pages and pods are seen, never the
+truth.
 
 Source: llm-d workload-variant-autoscaler b08b1c7 (2026-02-19): period, thresholds, windows; bounds as in release 0.9.
 """
@@ -29,14 +30,19 @@ from optimizer.domain import (
     VariantKey,
     VariantState,
 )
+from optimizer.policy.hpa_law import Behavior, HpaSpec, PolicyType, ScalingRules, StepPolicy
 from optimizer.policy.saturation import SaturationOptions, SaturationVersion, TokenState
 from optimizer.simulation.cluster.options import Actuation
 from optimizer.simulation.decider import ScraperView
 from optimizer.simulation.deciders.page_counts import CountHistory, Counts, find_mean
+from optimizer.simulation.deciders.pools import MOST_REPLICAS
 from optimizer.simulation.deciders.saturation_cycle import PeerCall, PeerLine, PodFigures, step_peer
 
 MOST_DEVICES = 1_000_000
 """Devices of an accelerator that no quota bounds."""
+_TEN = ScalingRules((StepPolicy(PolicyType.PODS, 10, 15.0),))
+PEER_HPA = HpaSpec(1, MOST_REPLICAS, behavior=Behavior(_TEN, _TEN))
+"""That of the peer's sample: ten replicas in 15 s either way, no window, and the usual tolerance of 0.1."""
 _ROUNDING_S = 1e-6
 
 
@@ -58,6 +64,8 @@ class SaturationShipped:
         Whether an LLM may go to zero.
     retention_s
         Time without a served request after which it does [s].
+    follower
+        The autoscaler that follows the gauge; it may go to zero where an LLM may.
     """
 
     period_s: float = 30.0
@@ -66,6 +74,7 @@ class SaturationShipped:
     options: SaturationOptions = field(default_factory=SaturationOptions)
     may_be_zero: bool = False
     retention_s: float = 600.0
+    follower: HpaSpec = PEER_HPA
 
 
 def make_saturation(
@@ -119,6 +128,12 @@ class SaturationDecider:
         return self._shipped.zero_poll_s if self._is_dark else self._shipped.look_s
 
     @property
+    def follower(self) -> HpaSpec:
+        """The autoscaler that follows its gauge."""
+        follower = self._shipped.follower
+        return replace(follower, min_replicas=0) if self._shipped.may_be_zero else follower
+
+    @property
     def signals(self) -> Mapping[ModelKey, tuple[SignalSpec, ...]]:
         """None: the usual figures do."""
         return {}
@@ -162,9 +177,11 @@ class SaturationDecider:
     ) -> PeerLine:
         peaks = self._memories[ModelKey(state.key.namespace, state.key.model_id)].peaks
         pods = tuple(_read(pod, peaks[pod.pod], grown.get(pod.pod, {})) for pod in state.pods if peaks.get(pod.pod))
+        most = MOST_REPLICAS if variant.max_replicas is None else variant.max_replicas
         return PeerLine(
             state.key,
             variant,
+            (min(max(variant.min_replicas, self.follower.min_replicas), most), most),
             self._settings.get_replica_cost_per_hour(variant),
             state.observed_replicas or view.requested.get(state.key, 0),
             state.ready_replicas,

@@ -53,6 +53,8 @@ class PeerLine:
     ----------
     key, variant, cost_per_hour
         Which one, and the price of a replica.
+    bounds
+        Least and most replicas of its scaler.
     current_replicas, ready_replicas
         In the status of its workload.
     desired_replicas
@@ -63,6 +65,7 @@ class PeerLine:
 
     key: VariantKey
     variant: Variant
+    bounds: tuple[int, int]
     cost_per_hour: float
     current_replicas: int
     ready_replicas: int
@@ -118,7 +121,7 @@ def step_peer(
         analysis, tokens = step_tokens(tokens, call.model_id, [_to_tokens(line) for line in active], options.token)
         priced = [_price(line, analysis.capacity_tokens[line.name]) for line in active]
         targets |= choose_replicas(priced, analysis.required_tokens, analysis.spare_tokens)
-    targets = {line.name: _bound(line.variant, targets[line.name]) for line in active}
+    targets = {line.name: min(max(targets[line.name], line.bounds[0]), line.bounds[1]) for line in active}
     costs = {line.name: line.cost_per_hour for line in active}
     targets, _ = enforce_zero(targets, costs, may_be_zero=call.may_be_zero, retained_requests=call.retained_requests)
     if options.version is SaturationVersion.V1 and call.free_accelerators is not None:
@@ -158,8 +161,7 @@ def _to_tokens(line: PeerLine) -> TokenVariant:
 
 
 def _price(line: PeerLine, capacity_tokens: float) -> PricedVariant:
-    least, most = line.variant.min_replicas, line.variant.max_replicas
-    return PricedVariant(line.name, line.cost_per_hour, line.current_replicas, capacity_tokens, least, most)
+    return PricedVariant(line.name, line.cost_per_hour, line.current_replicas, capacity_tokens, *line.bounds)
 
 
 def _ask(line: PeerLine, target_replicas: int, options: SaturationOptions) -> GrowthAsk:
@@ -173,8 +175,3 @@ def _ask(line: PeerLine, target_replicas: int, options: SaturationOptions) -> Gr
         own.mean_spare_kv_ratio,
         line.cost_per_hour,
     )
-
-
-def _bound(variant: Variant, replicas: int) -> int:
-    most = replicas if variant.max_replicas is None else variant.max_replicas
-    return max(min(replicas, most), variant.min_replicas)

@@ -184,3 +184,20 @@ def test_equal_views_give_equal_answers() -> None:
         decider = make_saturation((make_model(POOL),))
         runs.append([decider.step(view) for view in views])
     assert runs[0] == runs[1]
+
+
+def test_its_autoscaler_is_that_of_the_samples() -> None:
+    decider = make_saturation((make_model(POOL),))
+    assert decider.follower.min_replicas == 1
+    assert decider.follower.tolerance_ratio == 0.1
+    assert decider.follower.behavior is not None
+    for rules in (decider.follower.behavior.up, decider.follower.behavior.down):
+        assert [(policy.type, policy.value, policy.period_s) for policy in rules.policies] == [("Pods", 10, 15.0)]
+        assert (rules.stabilization_window_s, rules.tolerance_ratio) == (0.0, None)
+    assert make_saturation((make_model(POOL),), shipped=SaturationShipped(may_be_zero=True)).follower.min_replicas == 0
+
+
+def test_bounds_are_those_of_scalers_which_keep_one_replica() -> None:
+    idle = {POOL: [(0.0, 0.0)] * 3, SPARE: [(0.0, 0.0)] * 3}
+    asked = make_saturation((make_model(POOL, SPARE),)).step(look_at(0.0, idle))
+    assert asked == {KEY: 1, SPARE.key(): 1}
