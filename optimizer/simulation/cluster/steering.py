@@ -77,7 +77,10 @@ class Followed(Protocol):
 
 @runtime_checkable
 class Patching(Protocol):
-    """A decider that patches scale of some variants itself, though an autoscaler follows its numbers."""
+    """A decider that patches scale of some variants itself, though an autoscaler follows its numbers.
+
+    A patch is made at the next sync, so that all replicas change in the rhythm that bounds know of.
+    """
 
     @property
     def patched(self) -> Set[VariantKey]:
@@ -137,10 +140,10 @@ class Steering:
             if self._asked.get(key) != replicas:
                 self._asked[key] = replicas
                 self.changes.append(DecisionChange(to_s(now_ns), key, replicas))
-            if self._followers is not None:
-                self._followers.publish(key, replicas, now_ns)
-            if self._followers is None or key in patched:
+            if self._followers is None:
                 self._cluster.scale(key, replicas, now_ns)
+            else:
+                self._followers.publish(key, replicas, now_ns, is_patched=key in patched)
 
 
 class Followers:
@@ -150,13 +153,16 @@ class Followers:
         self._cluster, self._options, self._first_ns = cluster, options, first_ns
         self._states = {key: HpaState() for key in cluster.deployments}
         self._published: dict[VariantKey, list[tuple[int, int]]] = {key: [] for key in cluster.deployments}
+        self._patched: dict[VariantKey, int] = {}
 
     def open(self) -> None:
         """Plan the first sync."""
         self._cluster.queue.plan(self._first_ns, self._sync)
 
-    def publish(self, key: VariantKey, replicas: int, now_ns: int) -> None:
-        """Make `replicas` the number of `key` from `now_ns` [ns] on."""
+    def publish(self, key: VariantKey, replicas: int, now_ns: int, *, is_patched: bool = False) -> None:
+        """Make `replicas` the number of `key` from `now_ns` [ns] on, and what is asked for where it is patched."""
+        if is_patched:
+            self._patched[key] = replicas
         numbers = self._published[key]
         if not numbers or numbers[-1][1] != replicas:
             numbers.append((now_ns, replicas))
@@ -165,6 +171,9 @@ class Followers:
         if now_ns >= self._cluster.end_ns:
             return
         self._cluster.queue.plan(now_ns + to_ns(self._options.sync_s), self._sync)
+        for key, replicas in self._patched.items():
+            self._cluster.scale(key, replicas, now_ns)
+        self._patched = {}
         for key, deployment in self._cluster.deployments.items():
             number = self._read(key, now_ns)
             ready, starting = deployment.count(Life.READY), deployment.count(Life.STARTING)

@@ -1,9 +1,9 @@
 """Saturation as a scaler of a simulated cluster: the peer's own loop with what it ships, over every LLM by itself.
 
 Its gauge is published, and the HPA of its samples follows. Variants without replicas are *parked*: requests that wait
-at the gateway of the LLM wake all of them at once, by a patch of their scale. Of KV cache and queue the peaks of the
-pages of a minute count; a pod reports as long as a page of it is as young as that. Pages and pods are seen, never the
-truth.
+at the gateway of the LLM wake all of them, by a patch of their scale that is made with the next sync. Of KV cache and
+queue the peaks of the pages of a minute count; a pod reports as long as a page of it is as young as that. Pages and
+pods are seen, never the truth.
 
 Source: llm-d workload-variant-autoscaler b08b1c7 (2026-02-19): period, thresholds, windows; bounds as in release 0.9.
 """
