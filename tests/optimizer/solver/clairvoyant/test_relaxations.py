@@ -21,7 +21,7 @@ from optimizer.solver.clairvoyant.problem import (
     is_path_feasible,
 )
 from optimizer.solver.clairvoyant.time_expanded import solve_time_expanded
-from tests.builders.clairvoyant_problems import draw_problem, make_variant
+from tests.builders.clairvoyant_problems import add_up_path, draw_problem, make_variant
 
 ROUNDING = 1e-7
 
@@ -104,7 +104,7 @@ def _find_cheapest_that_lacks(problem: ClairvoyantProblem, allowance: float) -> 
         given = (replicas * problem.capacities[0]).sum(axis=1)
         lacking = float((np.maximum(problem.needs[0] - given, 0.0) * problem.durations_s).sum())
         if lacking <= allowance:
-            costs.append(compute_path_cost(problem, replicas))
+            costs.append(float(add_up_path(problem, path)))
     return min(costs, default=None)
 
 
