@@ -1,0 +1,178 @@
+"""Whoever proposes: what is not known never takes replicas away, while nothing being asked does."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optimizer import BUILT_IN_POLICIES, SignalReader, State, decide
+from optimizer.domain import (
+    FleetSnapshot,
+    ModelSnapshot,
+    Observation,
+    PodPhase,
+    PodSignals,
+    PodState,
+    Reason,
+    ReasonCode,
+    ServedModel,
+    VariantState,
+)
+from tests.builders.snapshots import make_pod_key, make_window
+from tests.builders.story import make_model, make_settings, make_variant
+
+PERIOD_S, SEEN, BLIND = 15.0, 8, 12
+RUNNING, WAITING, KV = "vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc"
+SILENCES = (ReasonCode.SCRAPE_FAILED, ReasonCode.STALE, ReasonCode.METRIC_MISSING, ReasonCode.NO_DATA)
+AT_ONCE = {"stabilization_window": 0}
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "slo": ("slo", {}),
+    "target": (
+        "target",
+        {"metrics": [{"series": RUNNING, "target": 10}, {"series": WAITING, "target": 2}], "scale_down": AT_ONCE},
+    ),
+    "target on a quantile": (
+        "target",
+        {
+            "metrics": [
+                {"series": RUNNING, "target": 10},
+                {"series": "ttft", "kind": "quantile", "quantile_ratio": 0.9, "target": 2},
+            ],
+            "scale_down": AT_ONCE,
+        },
+    ),
+    "knative": ("knative", {"total": 10}),
+    "knative on the rate": ("knative", {"metric": "rate", "total": 3}),
+    "kthena": (
+        "kthena",
+        {
+            "metric_sources": {"load": {"series": [RUNNING, WAITING]}},
+            "metrics": [{"name": "load", "target_value": 10}],
+            "behavior": {"scale_down": AT_ONCE},
+        },
+    ),
+    "skyserve": ("skyserve", {"target_qps_per_replica": 2, "upscale_delay": 0, "downscale_delay": 0}),
+    "saturation": ("saturation", {"peak_window": "15s"}),
+    "saturation v1": ("saturation", {"version": "v1", "peak_window": "15s"}),
+    "aibrix": ("aibrix", {"metric": {"series": KV, "target": 0.5}, "scale_down_cooldown_window": 0}),
+    "aibrix v0.4": ("aibrix", {"version": "v0.4", "metric": {"series": RUNNING, "target": 10}, "scale_down_delay": 0}),
+    "aibrix apa": ("aibrix", {"algorithm": "apa", "scale_down_cooldown_window": 0, "observe_window": "15s"}),
+    "aibrix optimizer": ("aibrix", {"algorithm": "optimizer"}),
+}
+
+
+def make_served(case: str) -> ServedModel:
+    policy, options = OPTIONS[case]
+    variants = (make_variant("one", maximum=20), make_variant("two", maximum=20, cost_per_hour=2.0, speed=1.5))
+    return replace(make_model(*variants, policy=policy, minimum=1), policy_options=options, max_replicas=40)
+
+
+@dataclass
+class Fleet:
+    """Pods of two variants that do what a test says, whatever is decided about them."""
+
+    model: ServedModel
+    counts: dict[str, int]
+    state: State = field(default_factory=State)
+    now_s: float = 0.0
+    seen_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def pods(self) -> list[str]:
+        return [f"{variant}-{index}" for variant, count in self.counts.items() for index in range(count)]
+
+    def pass_by(self, load: float, hidden: Set[str], stream: np.random.Generator) -> dict[str, int]:
+        """Return what is published after a pass in which every pod is full to `load`; `hidden` ones tell nothing."""
+        self.now_s += PERIOD_S
+        code = SILENCES[int(stream.integers(len(SILENCES)))]
+        states = tuple(self._show(variant.name, load, hidden, code) for variant in self.model.variants)
+        windows = tuple(
+            make_window(pod, None if pod in hidden else 30.0 * load, self.now_s - PERIOD_S, self.now_s, code)
+            for pod in self.pods
+        )
+        signals = tuple(self._tell(state, pod, load, hidden, code) for state in states for pod in state.pods)
+        shown = ModelSnapshot(self.model.key, states, windows, None, signals)
+        outcome = decide(self.state, FleetSnapshot(self.now_s, (shown,)), self.now_s, make_settings(self.model))
+        self.state = outcome.state
+        return {line.key.variant: line.planned_replicas for line in outcome.decisions[0].variants}
+
+    def _show(self, variant: str, load: float, hidden: Set[str], code: ReasonCode) -> VariantState:
+        key = next(entry.key() for entry in self.model.variants if entry.name == variant)
+        pods = []
+        for name in (pod for pod in self.pods if pod.startswith(f"{variant}-")):
+            is_hidden = name in hidden
+            if not is_hidden:
+                self.seen_s[name] = self.now_s
+            seen = PodState(make_pod_key(name), PodPhase.READY, 0.0, 0.0, self.seen_s.get(name))
+            told = replace(
+                seen,
+                running_requests=20.0 * load,
+                waiting_requests=5.0 * load,
+                kv_cache_ratio=0.9 * load,
+                kv_capacity_tokens=400_000.0,
+            )
+            pods.append(replace(seen, reason=Reason(code, "not told")) if is_hidden else told)
+        return VariantState(key, len(pods), tuple(pods))
+
+    def _tell(self, state: VariantState, pod: PodState, load: float, hidden: Set[str], code: ReasonCode) -> PodSignals:
+        policy: object = BUILT_IN_POLICIES[self.model.policy]
+        specs = policy.list_signals(self.model.policy_options) if isinstance(policy, SignalReader) else ()
+        values = {RUNNING: 20.0 * load, WAITING: 5.0 * load, KV: 0.9 * load, "ttft": 4.0 * load}
+        told = {
+            spec.name: Observation.absent(code, "not told")
+            if pod.pod.name in hidden
+            else Observation(values.get(spec.series, load))
+            for spec in specs
+        }
+        return PodSignals(pod.pod, state.key, self.now_s, told)
+
+
+def play_until_hidden(case: str, stream: np.random.Generator) -> tuple[Fleet, dict[str, int]]:
+    """Return a fleet that was seen for a while under a load that comes and goes, and what was published last."""
+    fleet = Fleet(make_served(case), {"one": int(stream.integers(1, 8)), "two": int(stream.integers(1, 5))})
+    published: dict[str, int] = {}
+    for _ in range(SEEN):
+        published = fleet.pass_by(float(stream.choice([0.0, 0.1, 0.5, 1.0])), frozenset(), stream)
+    return fleet, published
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("case", OPTIONS)
+def test_nothing_is_taken_away_while_no_page_tells_anything(case: str, seed: int) -> None:
+    stream = np.random.default_rng(seed)
+    fleet, published = play_until_hidden(case, stream)
+    everyone = frozenset(fleet.pods)
+    for _ in range(BLIND):
+        now = fleet.pass_by(float(stream.random()), everyone, stream)
+        assert all(now[variant] >= published[variant] for variant in now), (fleet.now_s, published, now)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("case", OPTIONS)
+def test_a_variant_of_which_a_pod_tells_nothing_keeps_what_it_has(case: str, seed: int) -> None:
+    stream = np.random.default_rng(100 + seed)
+    fleet, published = play_until_hidden(case, stream)
+    hidden = frozenset(stream.choice(fleet.pods, size=int(stream.integers(1, len(fleet.pods) + 1)), replace=False))
+    for _ in range(BLIND):
+        now = fleet.pass_by(0.0, hidden, stream)  # the others are idle
+        for variant in {pod.split("-")[0] for pod in hidden}:
+            assert now[variant] >= published[variant], (fleet.now_s, hidden, published, now)
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_nothing_being_asked_is_known_and_takes_all_but_one_away(case: str) -> None:
+    stream = np.random.default_rng(7)
+    fleet = Fleet(make_served(case), {"one": 6, "two": 2})
+    published: dict[str, int] = {}
+    for _ in range(SEEN):
+        published = fleet.pass_by(1.0, frozenset(), stream)
+    begin = sum(published.values())
+    for _ in range(5 * BLIND):
+        published = fleet.pass_by(0.0, frozenset(), stream)
+        fleet.counts = dict(published)
+    assert begin >= 4
+    assert 1 <= sum(published.values()) <= 2
