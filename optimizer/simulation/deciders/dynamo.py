@@ -15,9 +15,9 @@ Source: NVIDIA Dynamo, planner and defaults of its configuration at 1b5541004f37
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from optimizer.domain import ModelKey, PodKey, PodReading, ServedModel, SignalSpec, Variant, VariantKey
+from optimizer.domain import PodKey, PodReading, ServedModel, Variant, VariantKey
 from optimizer.policy.dynamo import AcceleratorBudget as Budget
 from optimizer.policy.dynamo import (
     AggregatedLaw,
@@ -29,7 +29,6 @@ from optimizer.policy.dynamo import (
     Pair,
     PlannerSettings,
     PrefillLoad,
-    SampleStore,
     cap_step,
     clamp_pair,
     count_replicas,
@@ -41,8 +40,14 @@ from optimizer.policy.dynamo import (
     step_decode_easily,
 )
 from optimizer.simulation.decider import ScraperView
-from optimizer.simulation.deciders.dynamo_pages import Intervals, find_decode_load, sample_aggregated
-from optimizer.simulation.deciders.dynamo_settings import DynamoBrief, DynamoMode, DynamoShipped, make_brief
+from optimizer.simulation.deciders.dynamo_pages import Intervals, PlannerMemory, find_decode_load, sample_aggregated
+from optimizer.simulation.deciders.dynamo_settings import (
+    DynamoBrief,
+    DynamoMode,
+    DynamoShipped,
+    Planner,
+    make_brief,
+)
 from optimizer.simulation.deciders.dynamo_tables import sweep_aggregated
 from optimizer.simulation.deciders.page_counts import Counts, add_counts
 from optimizer.simulation.deciders.pools import Pool, iterate_pools, list_told_readings
@@ -69,40 +74,21 @@ def make_dynamo(
     return DynamoDecider(models, make_brief(models, mode, usual, knows_promises=knows_promises))
 
 
-@dataclass(slots=True)
-class _Memory:
-    """Of one pool: what its pages told, and iterations."""
-
-    intervals: Intervals = field(default_factory=Intervals)
-    samples: SampleStore = field(default_factory=SampleStore)
-
-
-class DynamoDecider:
+class DynamoDecider(Planner):
     """See the module; `brief` is what it was told."""
 
     def __init__(self, models: tuple[ServedModel, ...], brief: DynamoBrief) -> None:
-        self._models, self.brief = models, brief
+        super().__init__(brief)
+        self._models = models
         self._variants = {one.key(one.main_role): one for model in models for one in model.variants}
-        self._memories: dict[VariantKey, _Memory] = {}
-        self._decided_s: float | None = None
-
-    @property
-    def period_s(self) -> float:
-        """Time between two decisions [s]."""
-        return self.brief.interval_s
-
-    @property
-    def signals(self) -> Mapping[ModelKey, tuple[SignalSpec, ...]]:
-        """None: the usual figures do."""
-        return {}
+        self._memories: dict[VariantKey, PlannerMemory] = {}
 
     def step(self, view: ScraperView) -> Mapping[VariantKey, int]:
         """Return the replicas wanted of every variant; see `Decider`."""
-        interval_s = self.period_s if self._decided_s is None else view.now_s - self._decided_s
-        self._decided_s = view.now_s
+        interval_s = self.measure_interval_s(view.now_s)
         wanted = {}
         for pool in iterate_pools(self._models, view):
-            memory = self._memories.setdefault(pool.key, _Memory())
+            memory = self._memories.setdefault(pool.key, PlannerMemory())
             readings = list_told_readings(pool, view)
             grown = memory.intervals.track(readings, {pod.pod for pod in pool.state.pods})
             memory.intervals.remember(add_counts(grown.values()))
@@ -138,7 +124,7 @@ class DynamoDecider:
         return _clamp(stepped, variant, settings)
 
     def _step_load(
-        self, pool: Pool, memory: _Memory, readings: tuple[PodReading, ...], grown: Mapping[PodKey, Counts]
+        self, pool: Pool, memory: PlannerMemory, readings: tuple[PodReading, ...], grown: Mapping[PodKey, Counts]
     ) -> int:
         """Return one replica more or fewer; those that are there while they change, or their load is not known."""
         settings, variant = self.brief.by_model[pool.model], self._variants[pool.key]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from optimizer.domain import Counter, Gauge, Histogram, PodKey, PodReading, Variant
-from optimizer.policy.dynamo import DecodeLoad, IterationSample, MeanLengths
+from optimizer.policy.dynamo import DecodeLoad, IterationSample, MeanLengths, SampleStore
 from optimizer.simulation.deciders.page_counts import Counts, find_mean, read_counts, subtract_counts
 
 KEPT_INTERVALS = 64
@@ -47,6 +47,14 @@ class Intervals:
             self.requests.append(grown.get(Counter.FINISHED, 0.0))
         for values in (self.requests, self.inputs, self.outputs):
             del values[:-KEPT_INTERVALS]
+
+
+@dataclass(slots=True)
+class PlannerMemory:
+    """Of one pool, or of a pair: what its pages told, and measured iterations."""
+
+    intervals: Intervals = field(default_factory=Intervals)
+    samples: SampleStore = field(default_factory=SampleStore)
 
 
 def find_decode_load(readings: Iterable[PodReading], lengths: MeanLengths, variant: Variant) -> DecodeLoad | None:

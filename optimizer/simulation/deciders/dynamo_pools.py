@@ -12,7 +12,7 @@ Source: NVIDIA Dynamo, planner core at 07619258a49d, load scaling at 0c6da1ec762
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from optimizer.domain import (
     Counter,
@@ -23,7 +23,6 @@ from optimizer.domain import (
     PodReading,
     Role,
     ServedModel,
-    SignalSpec,
     Variant,
     VariantKey,
 )
@@ -53,8 +52,20 @@ from optimizer.policy.dynamo import (
     step_prefill_load,
 )
 from optimizer.simulation.decider import ScraperView
-from optimizer.simulation.deciders.dynamo_pages import KEPT_INTERVALS, Intervals, find_decode_load, sample_decode
-from optimizer.simulation.deciders.dynamo_settings import DynamoBrief, DynamoMode, DynamoShipped, make_brief
+from optimizer.simulation.deciders.dynamo_pages import (
+    KEPT_INTERVALS,
+    Intervals,
+    PlannerMemory,
+    find_decode_load,
+    sample_decode,
+)
+from optimizer.simulation.deciders.dynamo_settings import (
+    DynamoBrief,
+    DynamoMode,
+    DynamoShipped,
+    Planner,
+    make_brief,
+)
 from optimizer.simulation.deciders.dynamo_tables import sweep_decode, sweep_prefill, sweep_prefill_law
 from optimizer.simulation.deciders.page_counts import Counts, add_counts, find_mean
 from optimizer.simulation.deciders.pools import Pool, iterate_pools, list_told_readings
@@ -98,39 +109,20 @@ class _Pools:
     prefill_law: PrefillLaw | None
 
 
-@dataclass(slots=True)
-class _Memory:
-    """Of one LLM: what its pages told, and iterations of its decode engines."""
-
-    intervals: Intervals = field(default_factory=Intervals)
-    samples: SampleStore = field(default_factory=SampleStore)
-
-
-class DynamoPoolsDecider:
+class DynamoPoolsDecider(Planner):
     """See the module; `brief` is what it was told."""
 
     def __init__(self, models: tuple[ServedModel, ...], brief: DynamoBrief, context_length_tokens: float) -> None:
-        self.brief, self._context_length_tokens = brief, context_length_tokens
+        super().__init__(brief)
+        self._context_length_tokens = context_length_tokens
         self._models = {model.key: model for model in models}
         found = {model.key: _find_pools(model, brief.by_model[model.key]) for model in models}
         self._pools = {key: pools for key, pools in found.items() if pools is not None}
-        self._memories: dict[ModelKey, _Memory] = {}
-        self._decided_s: float | None = None
-
-    @property
-    def period_s(self) -> float:
-        """Time between two decisions [s]."""
-        return self.brief.interval_s
-
-    @property
-    def signals(self) -> Mapping[ModelKey, tuple[SignalSpec, ...]]:
-        """None: the usual figures do."""
-        return {}
+        self._memories: dict[ModelKey, PlannerMemory] = {}
 
     def step(self, view: ScraperView) -> Mapping[VariantKey, int]:
         """Return the replicas wanted of both pools of every LLM that has them; see `Decider`."""
-        interval_s = self.period_s if self._decided_s is None else view.now_s - self._decided_s
-        self._decided_s = view.now_s
+        interval_s = self.measure_interval_s(view.now_s)
         wanted: dict[VariantKey, int] = {}
         for key, pools in self._pools.items():
             seen = {pool.key: pool for pool in iterate_pools((self._models[key],), view)}
@@ -139,7 +131,7 @@ class DynamoPoolsDecider:
             if prefill is None or decode is None:
                 continue
             current = Pair(prefill.requested_replicas, decode.requested_replicas)
-            memory = self._memories.setdefault(key, _Memory())
+            memory = self._memories.setdefault(key, PlannerMemory())
             readings = (list_told_readings(prefill, view), list_told_readings(decode, view))
             living = {pod.pod for pool in (prefill, decode) for pod in pool.state.pods}
             grown = memory.intervals.track((*readings[0], *readings[1]), living)
@@ -196,7 +188,7 @@ class DynamoPoolsDecider:
         pools: _Pools,
         seen: tuple[Pool, Pool],
         current: Pair,
-        memory: _Memory,
+        memory: PlannerMemory,
         readings: tuple[tuple[PodReading, ...], tuple[PodReading, ...]],
     ) -> Pair:
         settings, intervals = pools.settings, memory.intervals
@@ -252,7 +244,7 @@ def _sample(samples: SampleStore, pages: tuple[PodReading, ...], grown: Mapping[
     return samples
 
 
-def _estimate(pools: _Pools, queued_tokens: tuple[float, ...], load: DecodeLoad, memory: _Memory) -> Pair:
+def _estimate(pools: _Pools, queued_tokens: tuple[float, ...], load: DecodeLoad, memory: PlannerMemory) -> Pair:
     """Return what the estimates ask for: of prefill by the law that was swept, of decode by one fitted to pages."""
     settings, lengths = pools.settings, memory.intervals.lengths
     pair = Pair(len(queued_tokens), len(load.kv_tokens))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from optimizer.domain import LatencyQuantity, ModelKey, ServedModel
+from optimizer.domain import LatencyQuantity, ModelKey, ServedModel, SignalSpec
 from optimizer.policy.dynamo import Aim, PlannerSettings, check_planner
 
 
@@ -45,6 +45,30 @@ class DynamoBrief:
     def interval_s(self) -> float:
         """Time between two decisions [s]."""
         return self.mode.get_interval_s(self.usual)
+
+
+class Planner:
+    """What planners have in common: what they were told, and when they decided last."""
+
+    def __init__(self, brief: DynamoBrief) -> None:
+        self.brief = brief
+        self._decided_s: float | None = None
+
+    @property
+    def period_s(self) -> float:
+        """Time between two decisions [s]."""
+        return self.brief.interval_s
+
+    @property
+    def signals(self) -> Mapping[ModelKey, tuple[SignalSpec, ...]]:
+        """None: the usual figures do."""
+        return {}
+
+    def measure_interval_s(self, now_s: float) -> float:
+        """Return the time since it was asked last, a period at first [s]; it is asked at `now_s` [s]."""
+        interval_s = self.period_s if self._decided_s is None else now_s - self._decided_s
+        self._decided_s = now_s
+        return interval_s
 
 
 def make_brief(

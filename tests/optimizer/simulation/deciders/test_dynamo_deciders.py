@@ -23,7 +23,8 @@ from optimizer.domain import (
     VariantState,
 )
 from optimizer.errors import InvalidInput
-from optimizer.policy.dynamo import Aim, PlannerSettings
+from optimizer.policy.dynamo import Aim, PlannerSettings, PredictorKind
+from optimizer.policy.dynamo.iteration_fit import CELLS, LEAST_SAMPLES, MOST_SAMPLES
 from optimizer.simulation.decider import Decider, ScraperView
 from optimizer.simulation.deciders.dynamo import DynamoDecider, make_dynamo
 from optimizer.simulation.deciders.dynamo_pools import make_dynamo_pools
@@ -108,6 +109,17 @@ def test_it_comes_with_the_intervals_and_the_budget_of_the_peer() -> None:
     assert (load.period_s, rate.period_s) == (5.0, 180.0)
     assert load.signals == rate.signals == {}
     assert run_rate(make_dynamo((make_model(POOL),), DynamoMode.RATE), (200.0,)) == [8]
+
+
+def test_the_planner_ships_what_its_configuration_says() -> None:
+    usual = PlannerSettings()
+    assert (usual.aim, usual.predictor, usual.environment) == (Aim.THROUGHPUT, PredictorKind.ARIMA, "kubernetes")
+    assert (usual.target_ttft_s, usual.target_itl_s) == (0.5, 0.05)
+    assert (usual.throughput_interval_s, usual.load_interval_s) == (180.0, 5.0)
+    assert (usual.min_replicas, usual.min_accelerators, usual.max_accelerators) == (1, -1, 8)
+    assert (usual.max_step_replicas, usual.sensitivity_ratio) == (8, 0.8)
+    assert (usual.least_observations, usual.most_samples, usual.cells) == (5, 64, 16)
+    assert (LEAST_SAMPLES, MOST_SAMPLES, CELLS) == (5, 64, 16)
 
 
 def test_the_rate_path_divides_what_ended_by_what_a_replica_carries_in_bounded_steps() -> None:
