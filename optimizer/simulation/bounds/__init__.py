@@ -14,8 +14,9 @@ from optimizer.simulation.bounds.frontier import FrontierOptions, measure_ceilin
 from optimizer.simulation.bounds.ladder import LadderOptions, compute_ladder
 from optimizer.simulation.bounds.run_ladder import compute_run_ladder, make_shared_rung
 from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
+from optimizer.simulation.bounds.speed import fit_law_below, make_replica_work
 from optimizer.simulation.bounds.verdict import ModelLadder, RunLadder
-from optimizer.simulation.bounds.work import ReplicaWork, fit_law_below, make_rate_work, make_replica_work
+from optimizer.simulation.bounds.work import ReplicaWork, make_rate_work
 
 __all__ = [
     "AskedRequests",

@@ -247,4 +247,4 @@ def _list_edges(horizon_s: float, stretch_s: float) -> FloatArray:
 def _compute_due_s(requests: AskedRequests, work: ReplicaWork, ends_s: FloatArray) -> FloatArray:
     due = compute_due(requests, ends_s, work.shortest_iteration_s)
     tokens_s = work.compute_s(requests, due.prompt_tokens, due.decode_tokens)
-    return tokens_s + np.where(due.is_whole, work.compute_added_s(requests.decode_tokens), 0.0)
+    return tokens_s + np.where(due.is_whole, work.compute_added_s(requests), 0.0)

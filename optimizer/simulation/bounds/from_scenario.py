@@ -20,7 +20,8 @@ from optimizer.errors import InvalidInput
 from optimizer.simulation.bounds.asked import AskedRequests, FloatArray
 from optimizer.simulation.bounds.case import BoundCase, BoundVariant
 from optimizer.simulation.bounds.frontier import FrontierOptions, measure_ceiling
-from optimizer.simulation.bounds.work import ReplicaWork, make_replica_work
+from optimizer.simulation.bounds.speed import make_replica_work
+from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.simulation.cluster import Actuation, ClusterOptions, Scenario, StartupTime
 from optimizer.simulation.cluster.steering import find_first_decision_s, find_first_sync_s, get_actuation
 from optimizer.simulation.decider import Decider
