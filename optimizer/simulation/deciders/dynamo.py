@@ -88,7 +88,7 @@ class DynamoDecider(Planner):
         interval_s = self.measure_interval_s(view.now_s)
         wanted = {}
         for pool in iterate_pools(self._models, view):
-            memory = self._memories.setdefault(pool.key, PlannerMemory())
+            memory = self._memories.setdefault(pool.key, PlannerMemory.start(self.brief.by_model[pool.model]))
             readings = list_told_readings(pool, view)
             grown = memory.intervals.track(readings, {pod.pod for pod in pool.state.pods})
             memory.intervals.remember(add_counts(grown.values()))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from optimizer.domain import Counter, Gauge, Histogram, PodKey, PodReading, Variant
-from optimizer.policy.dynamo import DecodeLoad, IterationSample, MeanLengths, SampleStore
+from optimizer.policy.dynamo import DecodeLoad, IterationSample, MeanLengths, PlannerSettings, SampleStore
 from optimizer.simulation.deciders.page_counts import Counts, find_mean, read_counts, subtract_counts
 
 KEPT_INTERVALS = 64
@@ -53,8 +53,14 @@ class Intervals:
 class PlannerMemory:
     """Of one pool, or of a pair: what its pages told, and measured iterations."""
 
+    samples: SampleStore
     intervals: Intervals = field(default_factory=Intervals)
-    samples: SampleStore = field(default_factory=SampleStore)
+
+    @classmethod
+    def start(cls, settings: PlannerSettings) -> PlannerMemory:
+        """Return the memory before the first page."""
+        kept = SampleStore((), settings.most_samples, settings.cells, settings.least_observations)
+        return cls(kept)
 
 
 def find_decode_load(readings: Iterable[PodReading], lengths: MeanLengths, variant: Variant) -> DecodeLoad | None:

@@ -131,7 +131,7 @@ class DynamoPoolsDecider(Planner):
             if prefill is None or decode is None:
                 continue
             current = Pair(prefill.requested_replicas, decode.requested_replicas)
-            memory = self._memories.setdefault(key, PlannerMemory())
+            memory = self._memories.setdefault(key, PlannerMemory.start(pools.settings))
             readings = (list_told_readings(prefill, view), list_told_readings(decode, view))
             living = {pod.pod for pool in (prefill, decode) for pod in pool.state.pods}
             grown = memory.intervals.track((*readings[0], *readings[1]), living)

@@ -168,16 +168,19 @@ def test_the_budget_holds_the_load_path() -> None:
 def test_estimates_of_fitted_laws_ask_for_more_when_the_target_is_missed() -> None:
     settings = PlannerSettings(aim=Aim.SLA, is_load_on=True, is_throughput_on=False, target_itl_s=0.03)
     decider = make_dynamo((make_model(POOL),), settings=settings)
-    ended, asked = 0.0, []
+    ended, asked, views = 0.0, [], []
     for index in range(1, 9):
         ended += 50.0 + index
         kv_ratio = 0.1 * index
         # what an engine does whose iterations take 5 ms and 0.1 us per token held
         itl_s = 0.005 + 1e-7 * 400_000.0 * kv_ratio + 1e-6 * 50.0
         pages = tuple(make_page(f"pool-{pod}", 5.0 * index, ended, kv_ratio=kv_ratio, itl_s=itl_s) for pod in range(2))
-        asked.append(decider.step(look(5.0 * index, {POOL: pages}))[KEY])
+        views.append(look(5.0 * index, {POOL: pages}))
+        asked.append(decider.step(views[-1])[KEY])
     assert asked[:2] == [2, 2]  # fewer than five measurements
     assert asked[-1] == 3
+    patient = make_dynamo((make_model(POOL),), settings=replace(settings, least_observations=99))
+    assert [patient.step(view)[KEY] for view in views] == [2] * len(views)
 
 
 def test_promises_of_an_llm_are_its_targets_where_they_are_known() -> None:
