@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optimizer.errors import InvalidInput
-from optimizer.policy.hpa_law import HpaSpec
+from optimizer.policy.hpa_law import Behavior, HpaSpec, PolicyType, ScalingRules, StepPolicy
 from optimizer.simulation.cluster import (
     Actuation,
     ClusterOptions,
@@ -57,6 +57,15 @@ def test_steps_within_the_tolerance_are_not_followed() -> None:
     plain = HpaOptions(HpaSpec(min_replicas=1, max_replicas=100), phase_s=7.0)
     script = Scripted([(0.0, {KEY: 4}), (46.0, {KEY: 20}), (121.0, {KEY: 21})])
     assert follow(script, plain)[-1][1] == 20
+
+
+def test_policies_bound_the_steps_and_syncs_come_as_often_as_told() -> None:
+    up = ScalingRules((StepPolicy(PolicyType.PODS, 2, 60.0),), tolerance_ratio=0.0)
+    down = ScalingRules((StepPolicy(PolicyType.PERCENT, 50, 60.0),), stabilization_window_s=0.0, tolerance_ratio=0.0)
+    spec = HpaSpec(min_replicas=1, max_replicas=100, behavior=Behavior(up, down))
+    script = Scripted([(0.0, {KEY: 1}), (61.0, {KEY: 6}), (301.0, {KEY: 1})])
+    steps = follow(script, HpaOptions(spec, sync_s=30.0, phase_s=7.0))
+    assert steps == [(0.0, 1), (67.0, 3), (127.0, 5), (187.0, 6), (307.0, 3), (367.0, 1)]
 
 
 def test_a_late_metric_is_followed_late() -> None:
