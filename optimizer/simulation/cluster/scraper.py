@@ -112,7 +112,7 @@ class Scraper:
 
     def _is_lost(self, now_ns: int, purpose: Purpose, *subject: int) -> bool:
         """Return whether what is asked for at `now_ns` [ns], in the present round, cannot be had."""
-        if any(start_ns <= now_ns < end_ns for start_ns, end_ns in self._outages_ns):
+        if self._outages_ns and any(start_ns <= now_ns < end_ns for start_ns, end_ns in self._outages_ns):
             return True
         loss_ratio = self._options.loss_ratio
         if loss_ratio == 0.0:
@@ -170,9 +170,11 @@ class Scraper:
         engine = replica.engine
         if engine is None or replica.ready_ns is None:
             return None
-        if last is not None and last.signature == sign(engine):
+        signature = sign(engine)
+        if last is not None and last.signature == signature:
             return last
-        return PageBody(engine, self._forms[replica.key.namespace, replica.key.model_id], to_s(replica.ready_ns))
+        form = self._forms[replica.key.namespace, replica.key.model_id]
+        return PageBody(engine, form, to_s(replica.ready_ns), signature)
 
     def _get_jitter_ns(self, replica: Replica) -> int:
         known = self._jitters_ns.get(replica)
