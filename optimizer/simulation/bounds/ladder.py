@@ -5,6 +5,8 @@
                    the share a of the requests
     LB1(a), LB1    whole replicas that change at the moments at which the policy may change them; the same two
     LBs(a)         LBw(a) of several LLMs together under the quota they share
+    LBp(a)         LB1(a) of several LLMs together, what they share being priced in every step
+    LBm(a)         the highest of these for the share a if no replica sustains more than was measured: no proof
     REF            whole replicas, and all that arrives in a minute served in it: what a planner would do, not a bound
     REF+           the cost of a path where REF itself is out of reach: no less than REF
 

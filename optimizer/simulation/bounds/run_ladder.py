@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from optimizer.domain import ModelKey, VariantKey
-from optimizer.simulation.bounds.case import BoundCase, make_stretch_problem
+from optimizer.simulation.bounds.case import BoundCase
 from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
-from optimizer.simulation.bounds.ladder import PERFECT, TIMED, LadderOptions, compute_ladder, get_speed_text
+from optimizer.simulation.bounds.ladder import LadderOptions, compute_ladder
 from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
+from optimizer.simulation.bounds.shared_quota import can_price, list_shared_caps, make_priced_rung, make_shared_rung
 from optimizer.simulation.bounds.verdict import ModelLadder, RunLadder
 from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.simulation.cluster import ClusterOptions, Scenario, SimulationResult
 from optimizer.simulation.decider import Decider
-from optimizer.solver.clairvoyant import SharedCap, join_problems, solve_time_expanded
 
 _SHARED_STRETCH_S = 900.0
 
@@ -32,7 +32,7 @@ def compute_run_ladder(
 ) -> RunLadder:
     """Return what the demand of `result` costs at least for whoever attains, LLM by LLM, what `result` attained.
 
-    Quota binds within each LLM; that several share it enters by one rung more, ``LBs(a)``.
+    Quota binds within each LLM; that several share it enters by rungs more, ``LBs(a)`` and ``LBp(a)``.
 
     Parameters
     ----------
@@ -67,8 +67,12 @@ def compute_run_ladder(
         lengths_s = (options or LadderOptions()).stretches_s
         stretch_s = min(min(lengths_s, key=lambda length_s: abs(length_s - _SHARED_STRETCH_S)), scenario.horizon_s)
         shares = [attained[case.model] for case in cases]
-        rung = make_shared_rung(cases, shares, _list_shared_caps(scenario, cases), stretch_s)
-        total = total.add(replace(rung, attainment_ratio=result.attainment_ratio))
+        caps = list_shared_caps(scenario, cases)
+        rungs = [make_shared_rung(cases, shares, caps, stretch_s)]
+        if can_price(cases, options or LadderOptions()):
+            rungs.append(make_priced_rung(cases, shares, caps))
+        for rung in rungs:
+            total = total.add(replace(rung, attainment_ratio=result.attainment_ratio))
     return RunLadder(result.cost, total, models)
 
 
@@ -110,54 +114,6 @@ def _sum_cost(result: SimulationResult, key: ModelKey) -> float:
     variants = result.variants.items()
     return math.fsum(
         figures.cost for one, figures in variants if (one.namespace, one.model_id) == (key.namespace, key.model_id)
-    )
-
-
-def make_shared_rung(
-    cases: Sequence[BoundCase], attainment_ratios: Sequence[float], caps: Sequence[SharedCap], stretch_s: float
-) -> Rung:
-    """Return the bound for several LLMs under `caps` that they share, each for whoever attains its share [0-1].
-
-    Real numbers of replicas over stretches of `stretch_s` [s], all LLMs in one linear program.
-    """
-    made = [make_stretch_problem(case, stretch_s) for case in cases]
-    allowances = [
-        allowance
-        for (_, rows), share in zip(made, attainment_ratios, strict=True)
-        for allowance in rows.compute_allowances(share)
-    ]
-    answer = solve_time_expanded(join_problems([problem for problem, _ in made], caps), allowances=tuple(allowances))
-    return Rung(
-        name="LBs(a)",
-        cost=answer.bound,
-        kind=RungKind.MEASURED if any(case.is_measured for case in cases) else RungKind.BOUND,
-        attainment_ratio=min(attainment_ratios),
-        text=f"real numbers of replicas of all LLMs under what they share, over stretches of {stretch_s:g} s",
-        assumptions=(max(get_speed_text(case) for case in cases), PERFECT, TIMED),
-        states=0,
-        steps=answer.steps,
-        method="linear program, dual value",
-    )
-
-
-def _list_shared_caps(scenario: Scenario, cases: Sequence[BoundCase]) -> tuple[SharedCap, ...]:
-    """Return the quota of every accelerator over the variants of all cases."""
-    variants = scenario.variants
-    return tuple(
-        SharedCap(
-            accelerator,
-            tuple(
-                tuple(
-                    float(variants[one.key].accelerators_per_replica)
-                    if variants[one.key].accelerator == accelerator
-                    else 0.0
-                    for one in case.variants
-                )
-                for case in cases
-            ),
-            float(devices),
-        )
-        for accelerator, devices in sorted(scenario.quota.items())
     )
 
 

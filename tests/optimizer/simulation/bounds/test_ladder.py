@@ -19,6 +19,7 @@ from optimizer.simulation.bounds import (
     get_rhythm,
     make_bound_cases,
     make_mean_problem,
+    make_priced_rung,
     make_shared_rung,
 )
 from optimizer.simulation.cluster import (
@@ -243,6 +244,11 @@ def test_a_quota_that_several_share_raises_the_bound_to_what_they_can_have() -> 
     roomy, short = (SharedCap("H100", ((1.0, 0.0), (1.0, 0.0)), amount) for amount in (100.0, 1.0))
     loose = make_shared_rung([case, case], [0.99, 0.99], [roomy], 300.0)
     tight = make_shared_rung([case, case], [0.99, 0.99], [short], 300.0)
+    priced = make_priced_rung([case, case], [0.99, 0.99], [roomy])
+    alone = compute_ladder(case, 0.99, QUICK).get("LB1(99%)")
+    assert alone is not None
+    assert priced.cost >= 2.0 * alone.cost * (1.0 - 1e-9)  # whole replicas, as each by itself
+    assert make_priced_rung([case, case], [0.99, 0.99], [short]).cost > 1.05 * priced.cost
     assert loose.cost <= 2.0 * free.cost + 1e-9
     assert tight.cost > 1.05 * loose.cost
     assert tight.kind is RungKind.BOUND
@@ -253,7 +259,16 @@ def test_llms_that_share_a_quota_are_judged_together() -> None:
     decider = make_thrashing(scenario, [5])
     result = simulate(scenario, decider, ClusterOptions(), seed=1)
     ladder = judge(scenario, result, decider, ClusterOptions())
-    assert ladder.total.get("LBs(a)") is not None
+    priced, linear = ladder.total.get("LBp(a)"), ladder.total.get("LBs(a)")
+    assert priced is not None
+    assert linear is not None
+    assert priced.kind is linear.kind is RungKind.BOUND
+    assert ladder.total.bound >= max(priced.cost, linear.cost)
+    assert priced.states > 1
+    coarse = replace(QUICK, most_state_steps=1)
+    relaxed = compute_run_ladder(scenario, result, decider, ClusterOptions(), options=coarse).total
+    assert relaxed.get("LBp(a)") is None
+    assert relaxed.get("LBs(a)") == linear
     assert not ladder.violations
 
 
