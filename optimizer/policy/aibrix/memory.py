@@ -13,7 +13,7 @@ from optimizer.policy.aibrix.spreading import LengthShares
 from optimizer.policy.aibrix.windows import MeanWindow
 from optimizer.policy.extremes import keep_extremes, keep_highest
 
-_KEPT_DECIMALS = 6
+_KEPT_DECIMALS = 5
 
 
 @dataclass(frozen=True, slots=True)

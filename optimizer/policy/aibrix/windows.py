@@ -3,8 +3,8 @@
     head    t - W <= s <= t in whole seconds; a second sample of one second replaces the first
     v0.4    t - W <  s <= t; both are kept, but a full window, W entries, drops the newest
 
-Of a window longer than any that is shipped as one of a mean, 180 s, only the newest sample of every stretch of a
-180th is kept, as the head does of a second: what is remembered is bounded. Of counts (``delay``) all are.
+Of a window longer than any that is shipped as one of a mean, 180 s, only the newest sample of every stretch of a 90th
+is kept, as the head does of a second: what is remembered is bounded. Of counts (``delay``) all are.
 
 Quirks kept: the mean is not weighted by time, and without new samples the old ones count for ever.
 
@@ -16,8 +16,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-MOST_SAMPLES = 180
-"""Samples of which a mean is taken at most; as many as the longest window shipped has seconds."""
+LONGEST_WHOLE_S = 180.0
+"""A window as long as this, the longest that is shipped, keeps a sample of every second [s]."""
+MOST_STRETCHES = 90
+"""Samples that a longer one keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class MeanWindow:
     @property
     def _stretch_s(self) -> int:
         """Seconds of which one sample is kept."""
-        return max(math.ceil(self.window_s / MOST_SAMPLES), 1) if self.is_thinned else 1
+        is_whole = not self.is_thinned or self.window_s <= LONGEST_WHOLE_S
+        return 1 if is_whole else math.ceil(self.window_s / MOST_STRETCHES)
 
     @property
     def mean(self) -> float:

@@ -21,7 +21,7 @@ from optimizer.policy.knative.window import BucketWindow
 
 _KEPT_DECIMALS = 4
 _LONGEST = 3600  # seconds of a window
-_EXACT_S, _MOST_STRETCHES = 60, 120
+_EXACT_S, _MOST_STRETCHES = 60, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ def _encode_window(window: BucketWindow) -> dict[str, object]:
 def _thin(window: BucketWindow) -> tuple[float, ...]:
     """Return the sums by second, those of long ago spread evenly over stretches: their total is what it was.
 
-    The newest minute stays as it is: no weight worth speaking of lies beyond it. A window of two minutes or less stays
-    as it is, too.
+    The newest minute stays as it is: no weight worth speaking of lies beyond it. So does a window that is no
+    longer.
     """
     stretch_s = math.ceil(window.length / _MOST_STRETCHES)
     if stretch_s <= 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,16 +11,16 @@ from optimizer.policy.saturation.readings import MOST_PODS_WITH_PEAKS, GaugeSamp
 from optimizer.policy.saturation.token_analyzer import TokenState
 from optimizer.policy.saturation.token_capacity import CapacityRecord, EngineArguments, LearnedFrom
 
-_AGE_DECIMALS, _RATIO_DECIMALS = 1, 4
+_RATIO_DECIMALS, _REQUEST_DECIMALS = 3, 1
 
 
 def encode_memory(memory: SaturationMemory) -> dict[str, Any]:
     """Return `memory` as plain values."""
     peaks = {} if len(memory.peaks) > MOST_PODS_WITH_PEAKS else memory.peaks
-    newest_s = max((samples[-1].time_s for samples in peaks.values()), default=0.0)
+    newest_s = round(max((samples[-1].time_s for samples in peaks.values()), default=0.0))
     return {
         "newest_s": newest_s,
-        "peaks": {name: [_encode_sample(entry, newest_s) for entry in samples] for name, samples in peaks.items()},
+        "peaks": {name: _encode_samples(samples, newest_s) for name, samples in peaks.items()},
         "records": {name: asdict(record) for name, record in memory.tokens.records.items()},
         "saturated_tokens": {key: list(values) for key, values in memory.tokens.saturated_tokens.items()},
     }
@@ -30,10 +30,7 @@ def decode_memory(state: Mapping[str, Any]) -> SaturationMemory:
     """Return the memory that `state` holds; a fresh one when it makes no sense."""
     try:
         newest_s = float(state.get("newest_s", 0.0))
-        peaks = {
-            str(name): tuple(_decode_sample(sample, newest_s) for sample in samples)
-            for name, samples in state.get("peaks", {}).items()
-        }
+        peaks = {str(name): _decode_samples(figures, newest_s) for name, figures in state.get("peaks", {}).items()}
         records = {str(name): _decode_record(record) for name, record in state.get("records", {}).items()}
         saturated = {
             str(key): tuple(float(value) for value in values)
@@ -44,18 +41,19 @@ def decode_memory(state: Mapping[str, Any]) -> SaturationMemory:
     return SaturationMemory(peaks, TokenState(records, saturated))
 
 
-def _encode_sample(sample: GaugeSample, newest_s: float) -> list[float]:
-    """Return age [s], share and requests with as many digits as matter: there are many of them."""
-    return [
-        round(newest_s - sample.time_s, _AGE_DECIMALS),
-        round(sample.kv_cache_ratio, _RATIO_DECIMALS),
-        round(sample.waiting_requests, _AGE_DECIMALS),
-    ]
+def _encode_samples(samples: Iterable[GaugeSample], newest_s: float) -> list[float]:
+    """Return age [s], share and requests of all, with as many digits as matter: there are many of them."""
+    figures: list[float] = []
+    for sample in samples:
+        figures.append(round(newest_s - sample.time_s))
+        figures.append(round(sample.kv_cache_ratio, _RATIO_DECIMALS))
+        figures.append(round(sample.waiting_requests, _REQUEST_DECIMALS))
+    return figures
 
 
-def _decode_sample(sample: Sequence[float], newest_s: float) -> GaugeSample:
-    age_s, kv_cache_ratio, waiting_requests = map(float, sample)
-    return GaugeSample(newest_s - age_s, kv_cache_ratio, waiting_requests)
+def _decode_samples(figures: Sequence[float], newest_s: float) -> tuple[GaugeSample, ...]:
+    ages, shares, requests = (list(map(float, figures[place::3])) for place in range(3))
+    return tuple(GaugeSample(newest_s - age_s, *rest) for age_s, *rest in zip(ages, shares, requests, strict=True))
 
 
 def _decode_record(record: Mapping[str, Any]) -> CapacityRecord:

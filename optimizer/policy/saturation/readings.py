@@ -14,7 +14,7 @@ from optimizer.domain import PodKey, PodPhase, PodSignals, PodState, SignalKind,
 INPUT_TOKENS, OUTPUT_TOKENS, REQUESTS = "input_tokens_per_s", "output_tokens_per_s", "requests_per_s"
 MOST_PODS_WITH_PEAKS = 200
 """Beyond so many pods only the newest gauges count, so that what is remembered stays small."""
-_PARTS = 4
+_PARTS = 3
 
 _SERIES = {
     INPUT_TOKENS: "vllm:prompt_tokens_total",
@@ -76,7 +76,7 @@ def list_reporting(pods: Iterable[PodState]) -> list[PodState]:
 def track_peaks(history: PeakHistory, pods: Iterable[PodState], now_s: float, window_s: float) -> PeakHistory:
     """Return the gauges of `pods`, which all report, over the last `window_s` [s]; other pods are forgotten.
 
-    Samples of one quarter of the window become one, at the time of the newest; what a newer one reaches in both
+    Samples of one third of the window become one, at the time of the newest; what a newer one reaches in both
     figures is left out, since it can never be a peak again.
     """
     tracked: dict[str, tuple[GaugeSample, ...]] = {}

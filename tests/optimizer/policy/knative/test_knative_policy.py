@@ -192,11 +192,11 @@ def test_a_long_window_is_kept_small_with_the_total_and_the_newest_minute_it_had
     pool = start_pool(3, 1000.0, settings)
     window = BucketWindow(3600, 1000, 4599, tuple(chance.uniform(0.0, 9.0) for _ in range(3600)))
     told = json.dumps(encode_pool(replace(pool, stable=window, panic=window)))
-    assert len(told) < 8000
+    assert len(told) < 5000
     kept = decode_pool(json.loads(told), settings)
     assert kept is not None
     assert kept.stable.compute_mean(4599.0) == pytest.approx(window.compute_mean(4599.0), abs=1e-4)
-    assert kept.stable.compute_mean(6000.0) == pytest.approx(window.compute_mean(6000.0), rel=0.02)
+    assert kept.stable.compute_mean(6000.0) == pytest.approx(window.compute_mean(6000.0), rel=0.03)
     assert kept.stable.sums[-60:] == pytest.approx(window.sums[-60:], abs=1e-4)
     assert kept.stable.compute_weighted_mean(4599.0) == pytest.approx(window.compute_weighted_mean(4599.0), abs=1e-3)
     again = decode_pool(json.loads(json.dumps(encode_pool(kept))), settings)
