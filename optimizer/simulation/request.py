@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class EngineRequest:
+class EngineRequest(NamedTuple):
     """One sequence to generate.
 
     Attributes
@@ -48,8 +46,7 @@ class RequestOutcome(StrEnum):
     LEFT = "left"  # its client went away
 
 
-@dataclass(frozen=True, slots=True)
-class EndedRequest:
+class EndedRequest(NamedTuple):
     """A request that ended, measured in engine time.
 
     Attributes

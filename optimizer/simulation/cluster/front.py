@@ -185,8 +185,9 @@ class Front:
 
     def _finish(self, index: int, ended: EndedRequest) -> None:
         arrival_ns = self._requests.arrival_ns[index]
-        assert ended.first_token_s is not None
-        ttft_s, ttlt_s = to_s(to_ns(ended.first_token_s) - arrival_ns), to_s(to_ns(ended.end_s) - arrival_ns)
+        first_token_s = ended.first_token_s
+        assert first_token_s is not None
+        ttft_s, ttlt_s = to_s(to_ns(first_token_s) - arrival_ns), to_s(to_ns(ended.end_s) - arrival_ns)
         self._recorder.finish(index, ttft_s, ended.itl_s or 0.0, ttlt_s)
 
     def _plan_wake(self, replica: Replica) -> None:

@@ -131,7 +131,7 @@ def test_what_the_prefix_cache_holds_outlives_a_preemption() -> None:
 def test_every_request_has_the_times_of_the_plain_engine(seed: int, limits: EngineLimits, source: str) -> None:
     requests = draw_requests(seed, 60)
     if source == "transferred":
-        requests = [replace(one, transferred_tokens=one.input_tokens - 1) for one in requests]
+        requests = [one._replace(transferred_tokens=one.input_tokens - 1) for one in requests]
     departures = draw_departures(seed, requests, 0.3)
     naive = NaiveEngine(LAW, limits)
     naive.play(requests, departures)
