@@ -16,16 +16,13 @@ from optimizer.simulation.bounds import (
     RunLadder,
     compute_ladder,
     compute_run_ladder,
-    get_rhythm,
     make_bound_cases,
     make_mean_problem,
     make_priced_rung,
     make_shared_rung,
 )
 from optimizer.simulation.cluster import (
-    Actuation,
     ClusterOptions,
-    HpaOptions,
     Plant,
     Requests,
     Scenario,
@@ -34,7 +31,6 @@ from optimizer.simulation.cluster import (
     simulate,
 )
 from optimizer.simulation.decider import Decider
-from optimizer.simulation.deciders.hpa import make_hpa_queue
 from optimizer.simulation.deciders.slo import make_slo
 from optimizer.solver.clairvoyant import (
     ClairvoyantProblem,
@@ -132,21 +128,6 @@ def test_no_scaler_is_below_the_bound_at_what_it_attained(seed: int, variants: i
         assert not ladder.violations
         cheated = replace(ladder, models=(replace(ladder.models[0], cost=0.99 * ladder.total.bound),))
         assert bool(cheated.violations) == bool(ladder.total.bound)
-
-
-def test_what_follows_a_number_changes_at_syncs() -> None:
-    scenario = make_scenario(4)
-    decider = make_thrashing(scenario, [3, 6, 4])
-    set_, drawn = HpaOptions(phase_s=7.0), ClusterOptions(actuation=Actuation.HPA)
-    options = replace(drawn, hpa=set_)
-    assert get_rhythm(decider, options, 4) == (15.0, 7.0)
-    assert get_rhythm(decider, drawn, 4) != get_rhythm(decider, drawn, 5)
-    assert get_rhythm(decider, ClusterOptions(hpa=set_), 4) == (15.0, 1.0)
-    assert get_rhythm(make_slo(scenario.to_settings()), ClusterOptions(hpa=set_), 4) == (15.0, 7.0)
-    assert get_rhythm(make_hpa_queue(scenario.models), ClusterOptions(hpa=set_), 4) == (15.0, 7.0)
-    result = simulate(scenario, decider, options, seed=4)
-    ladder = judge(scenario, result, decider, options)
-    assert not ladder.violations
 
 
 @pytest.mark.parametrize("replicas", [3, 6, 9])
