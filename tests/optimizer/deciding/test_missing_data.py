@@ -46,6 +46,16 @@ def test_a_variant_of_which_a_pod_tells_nothing_keeps_what_it_has(case: str, gat
             assert now[variant] >= published[variant], (fleet.now_s, hidden, published, now)
 
 
+@pytest.mark.parametrize("case", sorted(OPTIONS.keys() - {"slo"}))
+def test_a_gateway_that_counts_nothing_takes_nothing_away_from_pods_that_tell_nothing(case: str) -> None:
+    stream = np.random.default_rng(5)
+    fleet = Fleet(make_served(case, gateway=True), {"one": 3, "two": 2})
+    published = settle(fleet, 5.0, stream)
+    hidden = frozenset({"one-0"})
+    for _ in range(2 * BLIND):
+        assert fleet.pass_by(0.0, hidden, stream, 0.0)["one"] >= published["one"]
+
+
 @pytest.mark.parametrize("case", OPTIONS)
 def test_nothing_being_asked_is_known_and_takes_all_but_one_away(case: str) -> None:
     stream = np.random.default_rng(7)
