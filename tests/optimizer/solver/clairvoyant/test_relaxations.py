@@ -169,7 +169,7 @@ def _list_paths_that_lack(problem: ClairvoyantProblem, allowance: float) -> list
     """Return every path that lacks no more than `allowance` [units] altogether, and its cost [currency]."""
     (line,) = problem.variants
     most = 3 if line.max_replicas is None else min(line.max_replicas, 3)
-    fleets = [(count,) for count in range(line.min_replicas, most + 1)]
+    fleets: list[Fleet] = [(count,) for count in range(line.min_replicas, most + 1)]
     found = []
     for path in itertools.product(fleets, repeat=len(problem.durations_s)):
         given = np.array(path, dtype=np.float64)[:, 0] * problem.capacities[0, 0]
