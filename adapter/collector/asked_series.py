@@ -5,7 +5,7 @@ They never change what else is read of a page: neither which LLMs nor which data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from adapter.collector.engine_tables import ENGINE_TABLES, EngineTable, Fold, GaugeRule, Series
@@ -30,39 +30,68 @@ class _Search:
     read: _Read
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a page says of the series asked for, by the name of the spec: values, or why what it shows has none.
+
+    What the page does not show is in neither.
+    """
+
+    values: Mapping[str, SeriesValue]
+    problems: Mapping[str, str]
+
+
 class AskedSeries:
     """What is asked for of the pages of one engine, made ready once for all of them.
 
     Where the engine's table knows a series, the other names of the same figure count as well, and a gauge is folded as
-    there: of the KV caches of several ranks the fullest. A series that another engine's table knows is looked for under
-    this engine's names of that figure, so that one policy can look at pods of several engines. All else is added up.
+    there: of the KV caches of several ranks the fullest. A series that another engine's table knows as the whole of a
+    figure is looked for under this engine's names of that figure, so that one policy can look at pods of several
+    engines; one that is a part of a figure there is not. All else is added up.
 
     Attributes
     ----------
     specs
         What is asked for.
     reader
-        Finds these series, and all of the table.
+        Finds these series, and all of the table; an odd line of one that the table does not know costs only that one.
     """
 
     def __init__(self, specs: tuple[SignalSpec, ...], table: EngineTable) -> None:
         self.specs = specs
         known = table.list_names()
+        own = frozenset(known.values())
         self._searches = {spec.name: _MAKERS[spec.kind](spec, table, known) for spec in specs}
         asked = {name: wanted for search in self._searches.values() for name, wanted in search.names.items()}
-        self.reader = PageReader({**asked, **known})
+        asked = {name: wanted for name, wanted in asked.items() if wanted not in own}  # the table says what feeds it
+        self.reader = PageReader({**asked, **known}, frozenset(asked.values()))
 
-    def read(self, sheet: Sheet) -> dict[str, SeriesValue]:
-        """Return the value of every spec that the page shows, by its name."""
+    def read(self, sheet: Sheet, problems: Mapping[str, str]) -> Answer:
+        """Return what `sheet` says of every spec; `problems` tell what is wrong with names of the page."""
         found: dict[str, SeriesValue] = {}
-        for name, search in self._searches.items():
+        missing: dict[str, str] = {}
+        for spec in self.specs:
+            search = self._searches[spec.name]
             try:
                 value = search.read(sheet)
-            except BadDocument:  # an odd series of somebody's own costs nobody the page
-                value = None
-            if value is not None:
-                found[name] = value
-        return found
+            except BadDocument as problem:
+                value, missing[spec.name] = None, str(problem)
+            said = [problems[name] for name in search.names.values() if name in problems]
+            if said:
+                missing[spec.name] = said[0]
+            elif value is not None:
+                found[spec.name] = value
+            elif spec.name not in missing and sheet.has_any(search.names.values()):
+                missing[spec.name] = _explain(spec)
+        return Answer(found, missing)
+
+
+def _explain(spec: SignalSpec) -> str:
+    """Return why there is no value of a series whose name is on the page."""
+    if not spec.labels:
+        return "its values are not finite, below 0 or above what is possible, or a part of them is missing"
+    labels = ", ".join(f"{name}={value}" for name, value in spec.labels.items())
+    return f"none of its samples has the labels {labels}, or their values are not finite, or a part of them is missing"
 
 
 def _make_gauge(spec: SignalSpec, table: EngineTable, known: Mapping[str, str]) -> _Search:
@@ -80,14 +109,21 @@ def _make_gauge(spec: SignalSpec, table: EngineTable, known: Mapping[str, str]) 
 
 
 def _make_rate(spec: SignalSpec, table: EngineTable, known: Mapping[str, str]) -> _Search:
-    accepts, foreign = _to_filter(spec.labels), _find_foreign_counter(spec.series, table)
+    accepts, foreign, labels = _to_filter(spec.labels), _find_foreign_counter(spec.series, table), spec.labels.keys()
     if foreign:
         series = tuple(Series(one.name, _both(one.accepts, accepts)) for one in foreign)
-        return _Search({}, lambda sheet: sheet.sum_counter(series))  # names of the table are looked for anyway
+        return _Search({one.name: one.name for one in foreign}, lambda sheet: _sum_counter(sheet, series, labels))
     plain = spec.series.removesuffix(_TOTAL)
     name = known.get(spec.series, known.get(plain, plain))
     own = (Series(name, accepts),)
-    return _Search({spec.series: name, plain: name, plain + _TOTAL: name}, lambda sheet: sheet.sum_counter(own))
+    forms = {spec.series: name, plain: name, plain + _TOTAL: name}
+    return _Search(forms, lambda sheet: _sum_counter(sheet, own, labels))
+
+
+def _sum_counter(sheet: Sheet, series: tuple[Series, ...], labels: Set[str]) -> float | None:
+    """Return the sum of the first of `series` on the page; a label that none of its samples has is no count of 0."""
+    name = next((one.name for one in series if sheet.has_any((one.name,))), None)
+    return None if name is None or not sheet.has_labels(name, labels) else sheet.sum_counter(series)
 
 
 def _make_quantile(spec: SignalSpec, table: EngineTable, known: Mapping[str, str]) -> _Search:  # noqa: ARG001
@@ -100,17 +136,19 @@ def _make_quantile(spec: SignalSpec, table: EngineTable, known: Mapping[str, str
 
 def _find_foreign_gauge(name: str, table: EngineTable) -> GaugeRule | None:
     """Return how `table` has the gauge that only another engine calls `name`, None when there is no such figure."""
-    figures = [
-        figure for other in _list_others(name, table) for figure, rule in other.gauges.items() if _has(rule, name)
-    ]
+    others = [other.gauges.items() for other in _list_others(name, table)]
+    figures = [figure for items in others for figure, rule in items if name in rule.list_wholes()]
     return next((table.gauges[figure] for figure in figures if figure in table.gauges), None)
 
 
 def _find_foreign_counter(name: str, table: EngineTable) -> tuple[Series, ...]:
-    """Return how `table` has the counter that only another engine calls `name`, () when there is no such figure."""
-    plain = name.removesuffix(_TOTAL)
+    """Return how `table` has the counter that only another engine calls `name`, () when there is no such figure.
+
+    A series of which that engine's figure is a part only, chosen by labels, is another figure.
+    """
+    whole = Series(name.removesuffix(_TOTAL))
     others = [other.counters.items() for other in _list_others(name, table)]
-    figures = [figure for items in others for figure, series in items if any(one.name == plain for one in series)]
+    figures = [figure for items in others for figure, series in items if whole in series]
     return next((table.counters[figure] for figure in figures if figure in table.counters), ())
 
 
@@ -127,10 +165,6 @@ def _list_others(name: str, table: EngineTable) -> list[EngineTable]:
     if any(form in known for form in (name, f"{name}{_TOTAL}", *(name + suffix for suffix in _SUFFIXES))):
         return []
     return [other for other in ENGINE_TABLES.values() if other is not table]
-
-
-def _has(rule: GaugeRule, name: str) -> bool:
-    return any(name in part for part in rule.parts)
 
 
 def _both(one: Accepts, other: Accepts) -> Accepts:

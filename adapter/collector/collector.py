@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from adapter.clock import Clock
 from adapter.collector.asked_series import AskedByModel
+from adapter.collector.complaints import PageComplaints, SeriesComplaints
 from adapter.collector.gateway import GatewayHistory
 from adapter.collector.options import CollectorOptions
 from adapter.collector.page_intake import PageIntake
@@ -32,6 +33,7 @@ class Collector:
         self._slots = asyncio.Semaphore(options.scrape.concurrency)
         self._roster, self._asked = PodRoster(), AskedByModel(options.signals)
         self._gateways: dict[ModelKey, GatewayHistory] = {}
+        self._pages, self._series = PageComplaints(), SeriesComplaints()
 
     async def __aenter__(self) -> Collector:
         """Open the connections.
@@ -81,7 +83,8 @@ class Collector:
                 group.create_task(self._collect_pod(pod, keep_alive=keep_alive))
         now_s = self._clock.now_s()
         snapshot = FleetSnapshot(now_s, tuple(self._to_model(model, variants, now_s) for model in settings.models))
-        self._intake.report([*(pod.history.reason for pod in pods), *(one.reason for one in self._gateways.values())])
+        self._pages.tell([*(pod.history.reason for pod in pods), *(one.reason for one in self._gateways.values())])
+        self._series.tell([signals for model in snapshot.models for signals in model.signals])
         return snapshot
 
     async def _collect_pod(self, pod: ListedPod, *, keep_alive: bool) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from adapter.errors import BadDocument
@@ -58,10 +58,13 @@ class Page:
     is_cut
         Whether the page visibly ends too early. Of the name at the cut nothing is in `samples`, since what remains of
         its series could be taken for all of them.
+    problems
+        Why a name of which an odd line was to cost nobody the page is not in `samples`.
     """
 
     samples: Mapping[str, Mapping[bytes, float]]
     is_cut: bool = False
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 class PageReader:
@@ -74,10 +77,14 @@ class PageReader:
     names
         Wanted names as written on the line, suffixes such as ``_total`` and ``_bucket`` included, each with the name
         under which its samples are handed out. Several may share one: of a series that has both, the later line counts.
+    guests
+        Those of the names handed out of which a line that cannot be understood, or contradicts another, costs the name
+        and not the page.
     """
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self, names: Mapping[str, str], guests: Set[str] = frozenset()) -> None:
         self._names = {form.encode(): wanted for name, wanted in names.items() for form in _list_forms(name)}
+        self._guests = {form for form, wanted in self._names.items() if wanted in guests}
         pattern = rb"\n(" + _to_pattern(self._names) + rb")" + _PLAIN_OR_ANY_REST
         self._find_lines = re.compile(pattern).findall
 
@@ -87,34 +94,41 @@ class PageReader:
         Raises
         ------
         BadDocument
-            If the body is too long, is no page of metrics, shows none of the wanted names, or a wanted line cannot be
-            understood.
+            If the body is too long, is no page of metrics, shows none of the wanted names, or the line of one that is
+            no guest cannot be understood.
         """
         if len(body) > MAX_PAGE_BYTES:
             raise BadDocument(f"page must be <= {MAX_PAGE_BYTES} bytes, got {len(body)}")
         if b"\r" in body:
             body = body.replace(b"\r\n", b"\n")
         is_cut = not body.endswith((b"\n", b"# EOF"))
-        found = self._find_samples(body)
-        samples = self._rename(found)
+        found, problems = self._find_samples(body)
+        samples = {name: series for name, series in self._rename(found).items() if name not in problems}
         if is_cut:
             _drop_family(samples, self._find_last_name(body))
-        if not samples:
+        if not samples and not problems:
             raise BadDocument(f"page shows none of the wanted series, {_describe(body)}")
-        return Page(samples, is_cut)
+        return Page(samples, is_cut, problems)
 
-    def _find_samples(self, body: bytes) -> Mapping[bytes, Mapping[bytes, float]]:
+    def _find_samples(self, body: bytes) -> tuple[Mapping[bytes, Mapping[bytes, float]], dict[str, str]]:
+        """Return the samples by name as written, and what is wrong with guests by the name handed out."""
         found: defaultdict[bytes, dict[bytes, float]] = defaultdict(dict)
-        try:
-            for name, labels, value, rest in self._find_lines(b"\n" + body):
-                if rest:
-                    other_labels, other_value = _split_strictly(rest)
-                    found[name][other_labels] = float(other_value)
-                else:
-                    found[name][labels] = float(value)
-        except ValueError as cause:
-            raise BadDocument(f"value cannot be read: {cause}") from cause
-        return found
+        problems: dict[str, str] = {}
+        guests = self._guests
+        for name, labels, value, rest in self._find_lines(b"\n" + body):
+            try:
+                place, text = _split_strictly(rest) if rest else (labels, value)
+                number = float(text)
+            except (BadDocument, ValueError) as problem:
+                if name not in guests:
+                    raise BadDocument(_explain(problem)) from problem
+                problems[self._names[name]] = _explain(problem)
+                continue
+            series = found[name]
+            if name in guests and place in series and series[place] != number:
+                problems[self._names[name]] = f"it stands twice with the labels {_show(place)}, as two values"
+            series[place] = number
+        return found, problems
 
     def _rename(self, found: Mapping[bytes, Mapping[bytes, float]]) -> dict[str, dict[bytes, float]]:
         samples: dict[str, dict[bytes, float]] = {}
@@ -170,6 +184,10 @@ def _drop_family(samples: dict[str, dict[bytes, float]], name: str) -> None:
 
 def _unescape(match: re.Match[str]) -> str:
     return "\n" if match[1] == "n" else match[1]
+
+
+def _explain(problem: BadDocument | ValueError) -> str:
+    return str(problem) if isinstance(problem, BadDocument) else f"value cannot be read: {problem}"
 
 
 def _split_strictly(rest: bytes) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""The way of a page from its server into a history: asked for, read, counted and, when unusable, put into the log.
+"""The way of a page from its server into a history: asked for, read and counted.
 
 It knows neither pods nor gateways, only addresses and who takes the page.
 """
@@ -6,14 +6,13 @@ It knows neither pods nor gateways, only addresses and who takes the page.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from adapter.clock import Clock, read_wall_s
 from adapter.collector.fetch import PageFetcher, PageUnusable
 from adapter.collector.options import ScrapeOptions
-from adapter.telemetry import Telemetry, log_event
+from adapter.telemetry import Telemetry
 from optimizer.domain import Reason
 
 
@@ -60,7 +59,6 @@ class PageIntake:
         self._clock, self._telemetry = clock, telemetry
         self._fetcher = PageFetcher(options, clock)
         self._asking, self._reading = Turnstile(clock), Turnstile(clock)
-        self._unusable: Mapping[str, int] = {}
 
     async def __aenter__(self) -> PageIntake:
         """Open the connections; OSError when the file of authorities cannot be used."""
@@ -90,15 +88,3 @@ class PageIntake:
                     taker.take_page(page.body, page.time_s)
         reason = next((taker.reason for taker in takers if taker.reason is not None), None)
         self._telemetry.count_scrape("ok" if reason is None else reason.code.value, read_wall_s() - begun_s)
-
-    def report(self, reasons: Sequence[Reason | None]) -> None:
-        """Log why pages could not be used (None: it could), if the kinds or their numbers changed since last time."""
-        found = [reason for reason in reasons if reason is not None]
-        by_code = Counter(reason.code.value for reason in found)
-        if by_code == self._unusable:
-            return
-        self._unusable = by_code
-        if found:
-            log_event("pages_unusable", level="warning", pages=len(reasons), unusable=by_code, example=str(found[0]))
-        else:
-            log_event("pages_usable", pages=len(reasons))

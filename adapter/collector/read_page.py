@@ -6,7 +6,6 @@ page --exposition--> wanted samples --engine table--> sheet of one LLM --> PodRe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -75,22 +74,43 @@ def read_page(
         raise BadDocument(f"page shows no counter of {engine}: it was cut, or the engine keeps no statistics")
     if asked is None:
         return readings
-    every = {**found, **_find_others(page, table, _NAMES[engine])}
+    others, problems = _find_others(page, table, _NAMES[engine])
+    every = {**found, **others}
     wider = [Sheet(table, every, name, is_shared=len(names) > 1, ranks=sheet.ranks) for name, sheet in sheets.items()]
-    return tuple(replace(reading, series=asked.read(sheet)) for reading, sheet in zip(readings, wider, strict=True))
+    answers = [asked.read(sheet, problems) for sheet in wider]
+    return tuple(
+        replace(reading, series=answer.values, series_problems=answer.problems)
+        for reading, answer in zip(readings, answers, strict=True)
+    )
 
 
 def _find_series(page: Page, table: EngineTable, names: frozenset[str]) -> Found:
     return {name: _parse(series, table) for name, series in page.samples.items() if name in names}
 
 
-def _find_others(page: Page, table: EngineTable, names: frozenset[str]) -> Found:
-    """Return the series that the table does not name, as far as they can be read."""
+def _find_others(page: Page, table: EngineTable, names: frozenset[str]) -> tuple[Found, Mapping[str, str]]:
+    """Return the series that the table does not name, as far as they can be read, and why others cannot, by name."""
     others: dict[str, list[Sample]] = {}
-    for name in page.samples.keys() - names:
-        with suppress(BadDocument):
+    problems = dict(page.problems)
+    for name in sorted(page.samples.keys() - names):
+        try:
             others[name] = _parse(page.samples[name], table)
-    return others
+            _refuse_repeats(others[name])
+        except BadDocument as problem:
+            others.pop(name, None)
+            problems[name] = str(problem)
+    return others, problems
+
+
+def _refuse_repeats(samples: list[Sample]) -> None:
+    """Raise BadDocument when two samples have the same labels, which differ in how they are written only."""
+    seen: set[frozenset[tuple[str, str]]] = set()
+    for labels, _ in samples:
+        key = frozenset(labels.items())
+        if key in seen:
+            shown = ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+            raise BadDocument(f"it stands twice with the labels {shown}")
+        seen.add(key)
 
 
 def _parse(series: Mapping[bytes, float], table: EngineTable) -> list[Sample]:

@@ -65,6 +65,14 @@ class Sheet:
             return None
         return _to_count(sum(value for labels, value in samples if series.accepts(labels)))
 
+    def has_labels(self, name: str, wanted: Set[str]) -> bool:
+        """Whether any series of `name` carries all labels of the names `wanted`."""
+        return any(wanted <= labels.keys() for labels, _ in self._own.get(name, ()))
+
+    def has_any(self, names: Iterable[str]) -> bool:
+        """Whether any of `names` is on the page."""
+        return any(name in self._all for name in names)
+
     def fold_gauge(self, rule: GaugeRule) -> float | None:
         """Return the gauge, None when a part of it is not known."""
         values: list[float] = []

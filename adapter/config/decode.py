@@ -49,15 +49,21 @@ def decode_document(document: Document, policies: Policies | None = BUILT_IN_POL
         With every problem of text, fields and rules.
     """
     findings = Findings()
-    configuration = ROOT.stand_in
-    if document.data is not None:
-        configuration = ROOT.read(document.data, "", findings)
-    elif not document.problems:
-        findings.problems.append(Problem("", "is empty: it needs accelerators, service_classes and models"))
+    configuration = read_document(document, findings)
     if policies is not None:
-        findings.problems.extend(find_policy_problems(configuration, findings, policies))
-    refuse([*document.problems, *findings.problems], document)
+        findings.problems.extend(find_policy_problems(configuration, findings, policies, {}))
+    refuse(findings.problems, document)
     return configuration
+
+
+def read_document(document: Document, findings: Findings) -> Configuration:
+    """Return what of the configuration in `document` can be read, and note in `findings` what is wrong with it."""
+    findings.problems.extend(document.problems)
+    if document.data is not None:
+        return ROOT.read(document.data, "", findings)
+    if not document.problems:
+        findings.report("", "is empty: it needs accelerators, service_classes and models")
+    return ROOT.stand_in
 
 
 def refuse(problems: Iterable[Problem], document: Document) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapter.config.decode import decode_document, refuse
-from adapter.config.policies import Policies, find_misfits
+from adapter.config.decode import read_document, refuse
+from adapter.config.policies import Policies, find_policy_problems
+from adapter.config.problems import Findings
 from adapter.config.profile_table import parse_table
 from adapter.config.schema import Configuration
 from adapter.config.translate import to_settings
@@ -117,17 +118,19 @@ def load_configuration(
         document = parse_yaml(files.read(path))
     except BadDocument as cause:
         raise ConfigurationError((f"the file {cause}",)) from cause
-    configuration, folder = decode_document(document, policies), path.absolute().parent
-    tables = _read_tables(configuration, folder, files)
-    settings = to_settings(configuration, tables)
-    refuse(find_misfits(configuration, settings, policies), document)
-    return LoadedConfiguration(configuration, settings, folder, tables, policies)
+    findings, folder = Findings(), path.absolute().parent
+    configuration = read_document(document, findings)
+    tables = _read_tables(configuration, folder, files, findings)
+    findings.problems.extend(find_policy_problems(configuration, findings, policies, tables))
+    refuse(findings.problems, document)
+    return LoadedConfiguration(configuration, to_settings(configuration, tables), folder, tables, policies)
 
 
-def _read_tables(configuration: Configuration, folder: Path, files: FileReader) -> dict[str, IterationTable]:
-    """Return every table by the name the configuration calls its file."""
+def _read_tables(
+    configuration: Configuration, folder: Path, files: FileReader, findings: Findings
+) -> dict[str, IterationTable]:
+    """Return every table that can be read by the name the configuration calls its file; others are noted."""
     tables: dict[str, IterationTable] = {}
-    problems = []
     for path, _, variant in configuration.iterate_variants():
         table = None if variant.performance is None else variant.performance.table
         if table is None or table.file is None or table.file in tables:
@@ -135,9 +138,7 @@ def _read_tables(configuration: Configuration, folder: Path, files: FileReader) 
         try:
             tables[table.file] = parse_table(files.read(folder / table.file))
         except BadDocument as problem:
-            problems.append(f"{path}.performance.table.file {table.file}: {problem}")
-    if problems:
-        raise ConfigurationError(tuple(problems))
+            findings.report(f"{path}.performance.table.file", f"{table.file}: {problem}")
     return tables
 
 

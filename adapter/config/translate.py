@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from adapter.config.schema import (
     ClassSourceConfig,
@@ -50,7 +50,11 @@ def to_settings(configuration: Configuration, tables: Mapping[str, IterationTabl
     tables
         The content of every table file by the name the configuration calls it.
     """
-    models = (_to_model(configuration, model, tables) for model in configuration.models)
+    priced = (
+        (model, tuple(variant for variant in model.variants if configuration.has_price(variant)))
+        for model in configuration.models
+    )
+    models = (_to_model(configuration, model, variants, tables) for model, variants in priced)
     return Settings(
         models=tuple(model for model in models if model.variants),
         accelerators=tuple(
@@ -60,6 +64,16 @@ def to_settings(configuration: Configuration, tables: Mapping[str, IterationTabl
         limits=tuple(_to_limit(configuration, limit) for limit in configuration.limits),
         decision=_to_decision_settings(configuration),
     )
+
+
+def to_served_model(
+    configuration: Configuration, model: ModelConfig, tables: Mapping[str, IterationTable]
+) -> ServedModel:
+    """Return `model` with every variant that it names, those without a price too.
+
+    It may have problems: what could not be read is then as it is by default, and a table that `tables` lack is absent.
+    """
+    return _to_model(configuration, model, model.variants, tables)
 
 
 def to_workload_ref(model: ModelConfig, variant: VariantConfig) -> WorkloadRef:
@@ -88,16 +102,19 @@ def _to_decision_settings(configuration: Configuration) -> DecisionSettings:
     )
 
 
-def _to_model(configuration: Configuration, model: ModelConfig, tables: Mapping[str, IterationTable]) -> ServedModel:
+def _to_model(
+    configuration: Configuration,
+    model: ModelConfig,
+    variants: Sequence[VariantConfig],
+    tables: Mapping[str, IterationTable],
+) -> ServedModel:
     classes = configuration.get_service_classes(model)
     workload = model.expected_workload
     return ServedModel(
         namespace=model.namespace,
         model_id=model.name,
         service_classes=tuple(_to_service_class(name, entry) for name, entry in classes.items()),
-        variants=tuple(
-            _to_variant(model, variant, tables) for variant in model.variants if configuration.has_price(variant)
-        ),
+        variants=tuple(_to_variant(model, variant, tables) for variant in variants),
         routing=model.routing,
         policy=model.policy,
         policy_options=model.policy_options,
@@ -181,9 +198,9 @@ def _to_profile(performance: PerformanceConfig, tables: Mapping[str, IterationTa
     )
 
 
-def _to_table(table: TableConfig, tables: Mapping[str, IterationTable]) -> IterationTable:
+def _to_table(table: TableConfig, tables: Mapping[str, IterationTable]) -> IterationTable | None:
     if table.file is not None:
-        return tables[table.file]
+        return tables.get(table.file)
     return IterationTable(table.batches, table.contexts_tokens, table.decode_s, table.prompts_tokens, table.prefill_s)
 
 

@@ -38,6 +38,7 @@ class ScenarioName(StrEnum):
     SPIKES = "spikes"
     ZERO = "zero"
     MIX = "mix"
+    NIGHT = "night"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ SUMMARIES: Mapping[ScenarioName, str] = {
     ScenarioName.STEP: "three replicas' worth, doubled at once after 5 minutes, for 5 minutes",
     ScenarioName.SPIKES: "one replica's worth, tripled for half a start-up in every start-up",
     ScenarioName.ZERO: "5 minutes of traffic, 8 of silence",
+    ScenarioName.NIGHT: "a tenth of a replica's worth; after a minute four replicas' worth for 4 minutes, then a tenth",
     ScenarioName.MIX: "constant rate; after 5 minutes short prompts give way to long ones, for 5 minutes",
 }
 
@@ -139,6 +141,8 @@ def _choose_shape(name: ScenarioName, startup_s: float) -> tuple[float, Shape, f
         return 600.0, lambda offset_s: 3.0 if offset_s < 300.0 else 6.0, 6.0
     if name is ScenarioName.SPIKES:
         return 60.0 * startup_s, lambda offset_s: 1.0 if offset_s % startup_s < startup_s / 2 else 3.0, 3.0
+    if name is ScenarioName.NIGHT:
+        return 900.0, lambda offset_s: 4.0 if 60.0 <= offset_s < 300.0 else 0.1, 4.0
     return 780.0, lambda offset_s: 1.0 if offset_s < 300.0 else 0.0, 1.0
 
 

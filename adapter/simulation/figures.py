@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from adapter.simulation.narrowing import narrow
 from adapter.simulation.policies import estimate_capacities_per_s
 from adapter.simulation.running import Outcome
 from optimizer.domain import LatencyQuantity, ModelKey, Workload
+from optimizer.simulation.bounds import Ladder
 from optimizer.simulation.cluster import (
     Ending,
-    Requests,
     SimulationResult,
     UnderCapacity,
+    compute_goodput_per_cost,
     compute_quantile_s,
     count_changes,
     count_reversals,
+    find_recovery_s,
     find_under_capacity,
 )
 
 NS_PER_S = 1_000_000_000
 BIN_S = 60.0
 """Replicas are counted, and capacity is compared with demand, over stretches of this [s]."""
+RECOVERY_S = 150.0
+"""It has recovered from a jump of demand once requests of so long kept their promises [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLine:
+    """One service class of one LLM in numbers; see `Figures`."""
+
+    model: str
+    service_class: str
+    requests: int
+    attainment_ratio: float
+    kept_ratio: Mapping[LatencyQuantity, float | None]
+    p50_s: Mapping[LatencyQuantity, float]
+    p99_s: Mapping[LatencyQuantity, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +69,17 @@ class Figures:
         Ready capacity below demand, as demand rose and as it was given up; of several LLMs, the sum [s].
     failed
         Requests that did not finish, whatever the reason.
+    goodput_per_cost
+        Requests that kept every promise by what all of it cost [1/currency]; infinite where nothing was billed.
+    recovery_s
+        From a jump of demand until promises were kept again, the longest of all jumps [s]; infinite where they never
+        were, None without a jump that is known.
+    classes
+        Every service class of every LLM.
     bound
         Nobody who attains as much is cheaper [currency]; None where it was not asked for.
+    measured_bound
+        The same if no replica sustains more than was measured on its engine [currency]; None as above.
     """
 
     policy: str
@@ -69,23 +96,61 @@ class Figures:
     under_demand_s: float
     under_own_action_s: float
     failed: int
+    goodput_per_cost: float
+    recovery_s: float | None
+    classes: tuple[ClassLine, ...]
     bound: float | None
+    measured_bound: float | None
 
 
-def compute_figures(outcome: Outcome, workloads: Mapping[ModelKey, Workload]) -> Figures:
-    """Return the figures of `outcome`; `workloads` have the token lengths that capacities are estimated for."""
-    result = outcome.result
+def compute_figures(
+    outcome: Outcome, workloads: Mapping[ModelKey, Workload], jumps_s: tuple[float, ...] = ()
+) -> Figures:
+    """Return the figures of `outcome`, all LLMs together.
+
+    Parameters
+    ----------
+    outcome
+        The run.
+    workloads
+        Token lengths that capacities are estimated for.
+    jumps_s
+        When demand jumped [s].
+    """
+    ladder = None if outcome.ladder is None else outcome.ladder.total
+    return _compute(outcome.policy, outcome.result, workloads, jumps_s, ladder)
+
+
+def compute_model_figures(
+    outcome: Outcome, workloads: Mapping[ModelKey, Workload], jumps_s: tuple[float, ...] = ()
+) -> dict[ModelKey, Figures]:
+    """Return the figures of every LLM by itself, in the order of the scenario; see `compute_figures`."""
+    ladders = {} if outcome.ladder is None else {one.model: one.ladder for one in outcome.ladder.models}
+    return {
+        model.key: _compute(outcome.policy, narrow(outcome.result, index), workloads, jumps_s, ladders.get(model.key))
+        for index, model in enumerate(outcome.result.scenario.models)
+    }
+
+
+def _compute(
+    policy: str,
+    result: SimulationResult,
+    workloads: Mapping[ModelKey, Workload],
+    jumps_s: tuple[float, ...],
+    ladder: Ladder | None,
+) -> Figures:
     horizon_s = result.scenario.horizon_s
     under = compute_under_capacity(result, workloads)
     counts = count_replicas(result)
+    measured = None if ladder is None else ladder.measured
     return Figures(
-        policy=outcome.policy,
+        policy=policy,
         requests=result.requests,
         cost=result.cost,
         attainment_ratio=result.attainment_ratio,
         kept_ratio={quantity: _compute_kept_ratio(result, quantity) for quantity in LatencyQuantity},
-        p50_s={quantity: compute_quantile_s(result, quantity, 0.5) for quantity in LatencyQuantity},
-        p99_s={quantity: compute_quantile_s(result, quantity, 0.99) for quantity in LatencyQuantity},
+        p50_s=_compute_quantiles_s(result, 0.5),
+        p99_s=_compute_quantiles_s(result, 0.99),
         mean_replicas=sum(value * (end - start) for start, end, value in counts) / (horizon_s * NS_PER_S),
         max_replicas=max((value for _, _, value in counts), default=0),
         changes_per_h=count_changes(result) * 3600.0 / horizon_s,
@@ -93,8 +158,23 @@ def compute_figures(outcome: Outcome, workloads: Mapping[ModelKey, Workload]) ->
         under_demand_s=under.demand_s,
         under_own_action_s=under.own_action_s,
         failed=result.requests - result.endings.get(Ending.FINISHED, 0),
-        bound=None if outcome.ladder is None else outcome.ladder.bound,
+        goodput_per_cost=compute_goodput_per_cost(result),
+        recovery_s=compute_recovery_s(result, jumps_s),
+        classes=tuple(
+            _to_line(result, index, place)
+            for index, model in enumerate(result.scenario.models)
+            for place in range(len(model.service_classes))
+        ),
+        bound=None if ladder is None else ladder.bound,
+        measured_bound=None if measured is None else measured.cost,
     )
+
+
+def compute_recovery_s(result: SimulationResult, jumps_s: tuple[float, ...]) -> float | None:
+    """Return how long the slowest recovery from a jump took [s]; jumps too close to the end do not count."""
+    last_s = result.scenario.horizon_s - RECOVERY_S
+    times_s = [find_recovery_s(result, jump_s) for jump_s in jumps_s if jump_s <= last_s]
+    return max(times_s, default=None)
 
 
 def compute_under_capacity(result: SimulationResult, workloads: Mapping[ModelKey, Workload]) -> UnderCapacity:
@@ -105,7 +185,7 @@ def compute_under_capacity(result: SimulationResult, workloads: Mapping[ModelKey
     capacities = estimate_capacities_per_s(result.scenario.models, workloads)
     demand_s = own_action_s = 0.0
     for index in range(len(result.scenario.models)):
-        one = find_under_capacity(_narrow(result, index), capacities, bin_s=BIN_S)
+        one = find_under_capacity(narrow(result, index), capacities, bin_s=BIN_S)
         demand_s += one.demand_s
         own_action_s += one.own_action_s
     return UnderCapacity(demand_s, own_action_s)
@@ -137,24 +217,19 @@ def _compute_kept_ratio(result: SimulationResult, quantity: LatencyQuantity) -> 
     return math.fsum(figures.met[quantity] for figures in of_class) / requests if requests else None
 
 
-def _narrow(result: SimulationResult, index: int) -> SimulationResult:
-    """Return `result` as if LLM number `index` were the only one; its columns are not narrowed."""
-    scenario = result.scenario
-    if len(scenario.models) == 1:
-        return result
-    model, mine = scenario.models[index], scenario.requests.model == index
-    whole = scenario.requests
-    requests = Requests(
-        whole.arrival_ns[mine],
-        whole.input_tokens[mine],
-        whole.output_tokens[mine],
-        whole.cached_tokens[mine],
-        whole.service_class[mine],
-        whole.model[mine] * 0,
-    )
-    keys = {variant.key(variant.main_role) for variant in model.variants}
-    return replace(
-        result,
-        scenario=replace(scenario, models=(model,), requests=requests),
-        variants={key: one for key, one in result.variants.items() if key in keys},
+def _compute_quantiles_s(result: SimulationResult, ratio: float) -> dict[LatencyQuantity, float]:
+    return {quantity: compute_quantile_s(result, quantity, ratio) for quantity in LatencyQuantity}
+
+
+def _to_line(result: SimulationResult, model: int, service_class: int) -> ClassLine:
+    served = result.scenario.models[model]
+    mine = narrow(result, model, service_class)
+    return ClassLine(
+        model=f"{served.namespace}/{served.model_id}",
+        service_class=served.service_classes[service_class].name,
+        requests=mine.requests,
+        attainment_ratio=mine.attainment_ratio,
+        kept_ratio={quantity: _compute_kept_ratio(mine, quantity) for quantity in LatencyQuantity},
+        p50_s=_compute_quantiles_s(mine, 0.5),
+        p99_s=_compute_quantiles_s(mine, 0.99),
     )

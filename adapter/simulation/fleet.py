@@ -9,7 +9,7 @@ from pathlib import Path
 from adapter.config.load import load_configuration
 from adapter.config.policies import Policies
 from adapter.errors import ConfigurationError
-from optimizer.domain import IterationLaw, IterationTable, LimitKind, ServedModel, Settings, Variant, VariantKey
+from optimizer.domain import IterationLaw, IterationTable, Limit, LimitKind, ServedModel, Settings, Variant, VariantKey
 from optimizer.simulation import EngineLimits
 
 
@@ -62,9 +62,29 @@ class Fleet:
         return replace(self, settings=replace(self.settings, models=models))
 
     def with_policy(self, policy: str) -> Fleet:
-        """Return the same with every LLM decided by `policy`, without options."""
-        models = tuple(replace(model, policy=policy, policy_options={}) for model in self.settings.models)
+        """Return the same with every LLM decided by `policy`, without options, told nothing of its requests."""
+        models = tuple(
+            replace(model, policy=policy, policy_options={}, expected_workload=None) for model in self.settings.models
+        )
         return replace(self, settings=replace(self.settings, models=models))
+
+    def with_quota(self, quota: Mapping[str, int]) -> Fleet:
+        """Return the same with no more devices than `quota` by accelerator, which scalers that know limits are told."""
+        limits = tuple(
+            Limit(f"quota of {accelerator}", LimitKind.QUOTA, self._count_devices(accelerator), float(devices))
+            for accelerator, devices in quota.items()
+        )
+        settings = replace(self.settings, limits=(*self.settings.limits, *limits))
+        return replace(self, settings=settings, quota={**self.quota, **quota})
+
+    def _count_devices(self, accelerator: str) -> dict[VariantKey, float]:
+        """Return the devices of `accelerator` that a replica of each variant on it takes."""
+        return {
+            variant.key(variant.main_role): float(variant.accelerators_per_replica)
+            for model in self.settings.models
+            for variant in model.variants
+            if variant.accelerator == accelerator
+        }
 
 
 def read_fleet(path: Path, policies: Policies) -> Fleet:

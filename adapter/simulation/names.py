@@ -17,6 +17,11 @@ FLEETS: Mapping[str, str] = {
     "llama-70b": "Llama 3.1 70B on H100, RTX PRO 6000 or A100",
     "llama-8b": "Llama 3.1 8B on L40S or A100",
     "both": "both of them, 40 % of the requests for the larger one",
+    "llama-70b-h100": "the larger one on H100 alone: one Deployment, as scalers of one see it",
+    "llama-70b-a100": "the same on A100 alone",
+    "llama-8b-l40s": "the smaller one on L40S alone",
+    "llama-8b-a100": "the same on A100 alone",
+    "llama-70b-apart": "the larger one on H100, prefill apart from decode",
 }
 """Built-in fleets."""
 
@@ -44,3 +49,15 @@ POLICIES: Mapping[str, str] = {
     "dynamo_rate": "Dynamo's planner by rate",
 }
 """Who may scale."""
+
+STATIC = ("static_peak", "best_homogeneous")
+"""Those that never change anything, and begin with what they ask for."""
+
+EACH_VARIANT = (
+    *("hpa_queue", "hpa_kv", "keda", "knative", "ray_serve", "dynamo", "dynamo_rate"),
+    *("aibrix", "aibrix_kpa", "aibrix_old", "aibrix_old_kpa"),
+)
+"""Those that scale every variant by itself, never below one replica; behind an HPA none would ever leave zero."""
+
+WHOLE_REQUESTS = ("slo", "configured", "skyserve", "skyserve_rate", "saturation", "saturation_v1", "aibrix_optimizer")
+"""Those that plan every variant as if its replicas served whole requests: prefill and decode apart is beyond them."""

@@ -1,25 +1,27 @@
 """Makes the scaler that a name stands for, fresh for every run. It runs none.
 
 Peers are told what they ship; with `sizes` they are told what one replica carries within the SLO, as our own capacity
-model estimates it for the mean request of the trace: then everybody knows the fleet equally well. Rates per replica,
-without which SkyServe does nothing, are told either way.
+model estimates it for the mean request of the trace, and Dynamo, which knows targets of latency, what is promised: then
+everybody knows the fleet equally well. Rates per replica, without which SkyServe does nothing, are told either way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapter.config.policies import Policies
 from adapter.config.problems import suggest
 from adapter.errors import NotFound
 from adapter.simulation.names import POLICIES
+from adapter.simulation.run_options import HpaKnobs
 from optimizer.domain import ModelKey, Role, ServedModel, Settings, VariantKey, Workload
 from optimizer.simulation.deciders import (
     AibrixStrategy,
     AibrixVersion,
     Decider,
     DynamoMode,
+    HpaMetric,
     SaturationVersion,
     compute_capacities_per_s,
     compute_in_flight_requests,
@@ -44,9 +46,6 @@ from optimizer.simulation.deciders import (
 MARGIN_RATIO = 0.8
 """Share of what a replica carries within the SLO that sized peers are told to aim at."""
 
-STATIC = ("static_peak", "best_homogeneous")
-"""Those that never change anything, and begin with what they ask for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
@@ -66,6 +65,8 @@ class Briefing:
         Whether peers are told what one replica carries.
     quota
         Devices by accelerator, where they are bounded.
+    hpa
+        Knobs of every HPA.
     """
 
     settings: Settings
@@ -74,6 +75,7 @@ class Briefing:
     policies: Policies
     sizes: bool = False
     quota: Mapping[str, int] | None = None
+    hpa: HpaKnobs = field(default_factory=HpaKnobs)
 
     @property
     def models(self) -> tuple[ServedModel, ...]:
@@ -136,9 +138,8 @@ def estimate_capacities_per_s(
 
 
 def _make_dynamo(briefing: Briefing, mode: DynamoMode) -> Decider:
-    if briefing.has_pairs:
-        return make_dynamo_pools(briefing.models, mode)
-    return make_dynamo(briefing.models, mode)
+    make = make_dynamo_pools if briefing.has_pairs else make_dynamo
+    return make(briefing.models, mode, knows_promises=briefing.sizes)
 
 
 def _make_aibrix(briefing: Briefing, strategy: AibrixStrategy, version: AibrixVersion) -> Decider:
@@ -150,15 +151,17 @@ _MAKERS: Mapping[str, Callable[[Briefing], Decider]] = {
     "configured": lambda it: make_slo(it.settings, it.policies),
     "static_peak": lambda it: make_static_peak(it.settings, it.peaks),
     "best_homogeneous": lambda it: make_best_homogeneous(it.settings, it.peaks),
-    "hpa_queue": lambda it: make_hpa_queue(it.models),
-    "hpa_kv": lambda it: make_hpa_kv(it.models),
+    "hpa_queue": lambda it: make_hpa_queue(it.models, it.hpa.to_shipped(HpaMetric.QUEUE)),
+    "hpa_kv": lambda it: make_hpa_kv(it.models, it.hpa.to_shipped(HpaMetric.KV)),
     "keda": lambda it: make_keda(it.models),
     "knative": lambda it: make_knative(it.models, it.targets),
     "kthena": lambda it: make_kthena(it.models, it.settings.accelerators, it.targets),
     "skyserve": lambda it: make_skyserve(it.models, it.rates_per_s, it.settings.accelerators, it.quota),
     "skyserve_rate": lambda it: make_skyserve_rate(it.models, it.rates_per_s, it.settings.accelerators, it.quota),
     "saturation": lambda it: make_saturation(it.models, it.settings.accelerators),
-    "saturation_v1": lambda it: make_saturation(it.models, it.settings.accelerators, SaturationVersion.V1),
+    "saturation_v1": lambda it: make_saturation(
+        it.models, it.settings.accelerators, SaturationVersion.V1, quota=it.quota if it.sizes else None
+    ),
     "aibrix": lambda it: _make_aibrix(it, AibrixStrategy.APA, AibrixVersion.HEAD),
     "aibrix_kpa": lambda it: _make_aibrix(it, AibrixStrategy.KPA, AibrixVersion.HEAD),
     "aibrix_old": lambda it: _make_aibrix(it, AibrixStrategy.APA, AibrixVersion.OLD),

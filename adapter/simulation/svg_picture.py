@@ -1,6 +1,6 @@
 """Runs as one SVG: demand, replicas by state, attainment, and cost with its bound, all over time. Text in, text out.
 
-One run shows its replicas by state as areas; of several, lines of all replicas are laid over each other.
+Of one run the four panels stand below each other; of several there is a row for each, at the same scales.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from adapter.simulation.course import Course
+from adapter.simulation.svg_panel import (
+    Panel,
+    draw_bound,
+    draw_frame,
+    draw_line,
+    draw_state_names,
+    draw_states,
+    draw_times,
+)
 
-_WIDTH, _LEFT, _RIGHT, _TOP = 960.0, 64.0, 190.0, 52.0
-_PANEL, _GAP, _BOTTOM = 120.0, 34.0, 40.0
-_COLORS = ("#1f6fb4", "#d9622b", "#2c8f4e", "#8c54a8", "#b3333f", "#7a5a45", "#c75ba1", "#6b6b6b", "#9a9a1c", "#1f9aa8")
-_STEPS = (1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0)
-_STATES = (("ready", "#2c8f4e"), ("draining", "#9ecfae"), ("starting", "#eebb55"), ("pending", "#c9c9c9"))
-
-Values = Sequence[float | None]
+_NAMES = ("demand [1/s]", "replicas", "attained [%]", "cost")
+_DEMAND, _ATTAINED, _COST = "#444444", "#1f6fb4", "#d9622b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,147 +33,86 @@ class PictureRun:
     course: Course
     bound: float | None = None
 
+    @property
+    def drawn_bound(self) -> float:
+        """The bound where there is one to be drawn, else 0."""
+        return self.bound if self.bound is not None and math.isfinite(self.bound) else 0.0
+
 
 def render_svg(title: str, horizon_s: float, runs: Sequence[PictureRun]) -> str:
     """Return the picture of `runs` (one at least) over `horizon_s` [s] as a document of its own."""
-    panels = [
-        _Panel("demand [1/s]", 0, horizon_s, max(runs[0].course.demand_per_s, default=0.0)),
-        _Panel("replicas", 1, horizon_s, max(max(run.course.replicas, default=0.0) for run in runs)),
-        _Panel("attained [%]", 2, horizon_s, 100.0, _choose_floor(runs)),
-        _Panel("cost", 3, horizon_s, max(max(run.course.cost[-1], _get_bound(run)) for run in runs)),
-    ]
-    parts = [_draw_frame(panel) for panel in panels]
-    parts.append(_draw_line(panels[0], runs[0].course, runs[0].course.demand_per_s, "#444444"))
+    scales = _choose_scales(runs)
     if len(runs) == 1:
-        parts += _draw_states(panels[1], runs[0].course)
+        return _render_one(title, horizon_s, runs[0], scales)
+    return _render_rows(title, horizon_s, runs, scales)
+
+
+def _render_one(title: str, horizon_s: float, run: PictureRun, scales: Sequence[tuple[float, float]]) -> str:
+    left, top, width, height, gap, right = 64.0, 52.0, 706.0, 120.0, 34.0, 190.0
+    panels = [
+        Panel(left, top + number * (height + gap), width, height, horizon_s, most, least)
+        for number, (least, most) in enumerate(scales)
+    ]
+    parts = [draw_frame(panel, name) for panel, name in zip(panels, _NAMES, strict=True)]
+    parts += _draw_run(panels, run, label_left=panels[0].right + 12.0, anchor="start")
+    parts.append(draw_state_names(panels[1].right + 12.0, panels[1].top + 14.0))
+    parts.append(draw_times(panels[-1]))
+    return _wrap(title, left + width + right, panels[-1].bottom + 74.0, parts)
+
+
+def _render_rows(
+    title: str, horizon_s: float, runs: Sequence[PictureRun], scales: Sequence[tuple[float, float]]
+) -> str:
+    left, top, width, height, gap, margin = 176.0, 84.0, 250.0, 96.0, 22.0, 56.0
+    parts, rows = [draw_state_names(left, 46.0, is_row=True)], []
     for number, run in enumerate(runs):
-        color = _COLORS[number % len(_COLORS)]
-        if len(runs) > 1:
-            parts.append(_draw_line(panels[1], run.course, run.course.replicas, color))
-            parts.append(_draw_name(number, run.policy, color))
-        shares = [None if share is None else 100.0 * share for share in run.course.attained]
-        parts.append(_draw_line(panels[2], run.course, shares, color))
-        parts.append(_draw_line(panels[3], run.course, run.course.cost, color))
-        if _get_bound(run) > 0.0:
-            parts.append(_draw_bound(panels[3], _get_bound(run), color, with_name=len(runs) == 1))
-    height = _TOP + len(panels) * (_PANEL + _GAP) + _BOTTOM
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH:g}" height="{height:g}" '
-        f'viewBox="0 0 {_WIDTH:g} {height:g}" font-family="sans-serif" font-size="12">\n'
-        f'<rect width="100%" height="100%" fill="white"/>\n'
-        f'<text x="{_LEFT:g}" y="24" font-size="15">{escape(title)}</text>\n'
-    )
-    return head + "\n".join(parts) + "\n" + _draw_times(horizon_s, panels[-1]) + "</svg>\n"
+        row = [
+            Panel(left + place * (width + margin), top + number * (height + gap), width, height, horizon_s, most, least)
+            for place, (least, most) in enumerate(scales)
+        ]
+        names = _NAMES if number == 0 else ("",) * len(_NAMES)
+        parts += [draw_frame(panel, name) for panel, name in zip(row, names, strict=True)]
+        parts += _draw_run(row, run, label_left=row[-1].right - 4.0, anchor="end")
+        name = escape(run.policy)
+        parts.append(f'<text x="12" y="{row[0].top + height / 2.0:g}" font-weight="bold">{name}</text>')
+        rows.append(row)
+    parts += [draw_times(panel, 4) for panel in rows[-1]]
+    return _wrap(title, rows[0][-1].right + 24.0, rows[-1][0].bottom + 34.0, parts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    """One frame: its name, its place from above, the length of time in it [s], the highest and the least value."""
-
-    name: str
-    place: int
-    horizon_s: float
-    most: float
-    least: float = 0.0
-
-    @property
-    def top(self) -> float:
-        return _TOP + self.place * (_PANEL + _GAP)
-
-    def to_x(self, time_s: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * min(time_s / self.horizon_s, 1.0)
-
-    def to_y(self, value: float) -> float:
-        height = (value - self.least) / (self.most - self.least) if self.most > self.least else 0.0
-        return self.top + _PANEL * (1.0 - height)
-
-
-def _get_bound(run: PictureRun) -> float:
-    """Return the bound of `run` where there is one to be drawn, else 0."""
-    return run.bound if run.bound is not None and math.isfinite(run.bound) else 0.0
-
-
-def _choose_floor(runs: Sequence[PictureRun]) -> float:
-    """Return 90 where no bin attained less, so that the last tenth can be seen, else 0 [%]."""
-    lowest = min((share for run in runs for share in run.course.attained if share is not None), default=1.0)
-    return 90.0 if lowest >= 0.9 else 0.0
-
-
-def _draw_frame(panel: _Panel) -> str:
-    right = _WIDTH - _RIGHT
-    return (
-        f'<rect x="{_LEFT:g}" y="{panel.top:g}" width="{right - _LEFT:g}" height="{_PANEL:g}" fill="none" '
-        f'stroke="#bbbbbb"/>\n<text x="{_LEFT:g}" y="{panel.top - 6:g}">{escape(panel.name)}</text>\n'
-        f'<text x="{_LEFT - 6:g}" y="{panel.top + 10:g}" text-anchor="end">{panel.most:.3g}</text>\n'
-        f'<text x="{_LEFT - 6:g}" y="{panel.top + _PANEL:g}" text-anchor="end">{panel.least:.3g}</text>'
-    )
-
-
-def _draw_line(panel: _Panel, course: Course, values: Values, color: str) -> str:
-    """Return a line through the middles of the bins, broken where a value is missing."""
-    pieces: list[list[str]] = [[]]
-    for number, value in enumerate(values):
-        if value is None:
-            pieces.append([])
-            continue
-        x = panel.to_x((number + 0.5) * course.bin_s)
-        pieces[-1].append(f"{x:.2f},{panel.to_y(value):.2f}")
-    return "\n".join(
-        f'<polyline fill="none" stroke="{color}" stroke-width="1.5" points="{" ".join(piece)}"/>'
-        for piece in pieces
-        if piece
-    )
-
-
-def _draw_states(panel: _Panel, course: Course) -> list[str]:
-    """Return one area per state, stacked."""
-    floor = [0.0] * len(course.ready)
-    parts = []
-    for number, (state, color) in enumerate(_STATES):
-        values: Sequence[float] = getattr(course, state)
-        ceiling = [below + value for below, value in zip(floor, values, strict=True)]
-        upper = _list_corners(panel, course, ceiling)
-        lower = _list_corners(panel, course, floor)[::-1]
-        parts.append(f'<polygon fill="{color}" points="{" ".join(upper + lower)}"/>')
-        y = panel.top + 14.0 + 18.0 * number
-        parts.append(
-            f'<rect x="{_WIDTH - _RIGHT + 12:g}" y="{y - 9:g}" width="10" height="10" fill="{color}"/>'
-            f'<text x="{_WIDTH - _RIGHT + 28:g}" y="{y:g}">{state}</text>'
-        )
-        floor = ceiling
+def _draw_run(panels: Sequence[Panel], run: PictureRun, *, label_left: float, anchor: str) -> list[str]:
+    """Return the content of the four panels of one run."""
+    demand, replicas, attained, cost = panels
+    shares = [None if share is None else 100.0 * share for share in run.course.attained]
+    parts = [
+        draw_line(demand, run.course, run.course.demand_per_s, _DEMAND),
+        draw_states(replicas, run.course),
+        draw_line(attained, run.course, shares, _ATTAINED),
+        draw_line(cost, run.course, run.course.cost, _COST),
+    ]
+    if run.drawn_bound > 0.0:
+        parts.append(draw_bound(cost, run.drawn_bound, _COST, label_left=label_left, anchor=anchor))
     return parts
 
 
-def _list_corners(panel: _Panel, course: Course, values: Sequence[float]) -> list[str]:
-    """Return the corners of a line of steps."""
-    corners = []
-    for number, value in enumerate(values):
-        y = panel.to_y(value)
-        for edge in (number, number + 1):
-            corners.append(f"{panel.to_x(edge * course.bin_s):.2f},{y:.2f}")
-    return corners
+def _choose_scales(runs: Sequence[PictureRun]) -> list[tuple[float, float]]:
+    """Return the least and the highest value of every panel, the same for all runs.
+
+    Attainment begins at 90 % where no bin attained less, so that the last tenth can be seen.
+    """
+    shares = [share for run in runs for share in run.course.attained if share is not None]
+    return [
+        (0.0, max(max(run.course.demand_per_s, default=0.0) for run in runs)),
+        (0.0, max(max(run.course.replicas, default=0.0) for run in runs)),
+        (90.0 if min(shares, default=1.0) >= 0.9 else 0.0, 100.0),
+        (0.0, max(max(run.course.cost[-1], run.drawn_bound) for run in runs)),
+    ]
 
 
-def _draw_bound(panel: _Panel, bound: float, color: str, *, with_name: bool) -> str:
-    y, right = panel.to_y(bound), _WIDTH - _RIGHT
-    line = f'<line x1="{_LEFT:g}" y1="{y:.2f}" x2="{right:g}" y2="{y:.2f}" stroke="{color}" stroke-dasharray="5 4"/>'
-    return line + (f'<text x="{right + 12:g}" y="{y + 4:.2f}">bound {bound:.4g}</text>' if with_name else "")
-
-
-def _draw_name(number: int, policy: str, color: str) -> str:
-    y = _TOP + _PANEL + _GAP + 14.0 + 18.0 * number
+def _wrap(title: str, width: float, height: float, parts: Sequence[str]) -> str:
     return (
-        f'<rect x="{_WIDTH - _RIGHT + 12:g}" y="{y - 9:g}" width="10" height="10" fill="{color}"/>'
-        f'<text x="{_WIDTH - _RIGHT + 28:g}" y="{y:g}">{escape(policy)}</text>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" font-family="sans-serif" font-size="12">\n'
+        f'<rect width="100%" height="100%" fill="white"/>\n'
+        f'<text x="12" y="24" font-size="15">{escape(title)}</text>\n' + "\n".join(parts) + "\n</svg>\n"
     )
-
-
-def _draw_times(horizon_s: float, lowest: _Panel) -> str:
-    unit, length_s = ("h", 3600.0) if horizon_s > 10_800.0 else ("min", 60.0) if horizon_s > 180.0 else ("s", 1.0)
-    step = next((one for one in _STEPS if horizon_s / length_s / one <= 8.0), horizon_s / length_s)
-    y = lowest.top + _PANEL + 16.0
-    ticks = []
-    for number in range(math.floor(horizon_s / length_s / step + 1e-9) + 1):
-        x = lowest.to_x(number * step * length_s)
-        ticks.append(f'<text x="{x:.2f}" y="{y:g}" text-anchor="middle">{number * step:g} {unit}</text>')
-    return "\n".join(ticks) + "\n"

@@ -12,7 +12,7 @@ import io
 import math
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
@@ -52,6 +52,8 @@ class Trace:
         Lengths, >= 1 [tokens].
     duration_s
         Its length, silence at its end included [s].
+    jumps_s
+        When demand jumps up, as far as it is known [s].
     """
 
     name: str
@@ -59,6 +61,7 @@ class Trace:
     input_tokens: Counts
     output_tokens: Counts
     duration_s: float
+    jumps_s: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         """Return N."""
@@ -138,7 +141,8 @@ def cut_trace(trace: Trace, from_s: float = 0.0, for_s: float | None = None) -> 
         )
     chosen = slice(*np.searchsorted(trace.arrival_s, (from_s, end_s)).tolist())
     lengths = trace.input_tokens[chosen], trace.output_tokens[chosen]
-    return Trace(trace.name, trace.arrival_s[chosen] - from_s, *lengths, end_s - from_s)
+    jumps_s = tuple(jump_s - from_s for jump_s in trace.jumps_s if from_s < jump_s < end_s)
+    return Trace(trace.name, trace.arrival_s[chosen] - from_s, *lengths, end_s - from_s, jumps_s)
 
 
 def scale_trace(trace: Trace, factor: float, seed: int = 0) -> Trace:
@@ -163,7 +167,12 @@ def scale_trace(trace: Trace, factor: float, seed: int = 0) -> Trace:
     all_s, place = np.concatenate(times_s), np.concatenate(places)
     order = np.argsort(all_s, kind="stable")
     chosen = place[order]
-    return Trace(trace.name, all_s[order], trace.input_tokens[chosen], trace.output_tokens[chosen], trace.duration_s)
+    return replace(
+        trace,
+        arrival_s=all_s[order],
+        input_tokens=trace.input_tokens[chosen],
+        output_tokens=trace.output_tokens[chosen],
+    )
 
 
 def _read_packaged(name: str, package: str, file: str, duration_s: float | None = None) -> Trace:
@@ -194,6 +203,7 @@ def _shape_spikes(times_s: Floats) -> Floats:
 
 
 _SHAPES: dict[str, Shape] = {"step": _shape_step, "ramp": _shape_ramp, "spikes": _shape_spikes}
+_JUMPS_S = {"step": (_STORY_S / 3.0,), "spikes": tuple(180.0 + 240.0 * number for number in range(5))}
 _HIGHEST_PER_S = 5.0
 
 
@@ -208,4 +218,6 @@ def _invent(name: str, seed: int) -> Trace:
     times_s = times_s[generator.uniform(0.0, _HIGHEST_PER_S, count) < _SHAPES[name](times_s)]
     lengths = _read_packaged(name, *_HOUR)
     drawn = generator.integers(0, len(lengths), len(times_s))
-    return Trace(name, times_s, lengths.input_tokens[drawn], lengths.output_tokens[drawn], _STORY_S)
+    return Trace(
+        name, times_s, lengths.input_tokens[drawn], lengths.output_tokens[drawn], _STORY_S, _JUMPS_S.get(name, ())
+    )

@@ -94,14 +94,15 @@ def _calm(sight: Sight, proposal: Proposal, now_s: float, settings: Settings) ->
         need, table, after = calm_need(
             before, proposal.need, proposal.capacity_table, now_s, window_s, longest_gap_s=gap_s
         )
-    keep = sight.view.demand.reason
+    hold = _find_obstacle(proposal)
+    keep = sight.view.demand.reason or hold  # whoever holds takes nothing away
     if keep is None and not after.has_been_calm(now_s, window_s):
         keep = Reason(ReasonCode.CALM_WINDOW, f"watched for less than the calm window of {window_s:.0f} s")
     return Wish(
         sight=sight,
         remembered=replace(sight.remembered, stabilization=after),
         proposal=proposal,
-        hold=_find_obstacle(proposal),
+        hold=hold,
         keep=keep,
         need=need,
         capacity_table=table,

@@ -62,6 +62,8 @@ class SignalHistory:
         Of the first page after a restart, or after any count fell [s], None when that was never seen.
     samples
         By the name of the spec, oldest first, at most ``PAGES_PER_WINDOW + 3``; of a gauge the newest only.
+    problems
+        Why the newest page shows a series that could not be read, by the name of the spec.
     """
 
     specs: tuple[SignalSpec, ...] = ()
@@ -69,6 +71,7 @@ class SignalHistory:
     start_s: float | None = None
     restarted_s: float | None = None
     samples: Mapping[str, tuple[SeriesSample, ...]] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 def track_signals(history: SignalHistory, reading: PodReading) -> SignalHistory:
@@ -94,7 +97,9 @@ def track_signals(history: SignalHistory, reading: PodReading) -> SignalHistory:
         elif not kept and before.time_s is not None:
             kept = (SeriesSample(before.time_s, _to_zero(value)),)
         samples[spec.name] = _append(kept, SeriesSample(reading.time_s, value), spec)
-    return SignalHistory(history.specs, reading.time_s, reading.start_s, restarted_s, samples)
+    return SignalHistory(
+        history.specs, reading.time_s, reading.start_s, restarted_s, samples, dict(reading.series_problems)
+    )
 
 
 def compute_signals(
@@ -185,7 +190,9 @@ def _append(kept: tuple[SeriesSample, ...], sample: SeriesSample, spec: SignalSp
 def _compute(history: SignalHistory, spec: SignalSpec, pod: PodKey) -> Observation:
     samples = history.samples.get(spec.name, ())
     if not samples or samples[-1].time_s != history.time_s:
-        return Observation.absent(ReasonCode.METRIC_MISSING, f"{pod.name}: the page does not show {spec.series}")
+        problem = history.problems.get(spec.name)
+        said = f"does not show {spec.series}" if problem is None else f"shows {spec.series}, but {problem}"
+        return Observation.absent(ReasonCode.METRIC_MISSING, f"{pod.name}: the page {said}")
     first, last = samples[0], samples[-1]
     if spec.kind is SignalKind.GAUGE:
         return _to_number(last.value, spec, pod)

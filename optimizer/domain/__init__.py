@@ -13,7 +13,7 @@ from optimizer.domain.reading import Counter, Gauge, Histogram, HistogramReading
 from optimizer.domain.reason import Observation, Reason, ReasonCode
 from optimizer.domain.service_class import ClassSource, ClassSourceKind, LatencyQuantity, ServiceClass, Slo
 from optimizer.domain.settings import DecisionSettings, Settings
-from optimizer.domain.signal import PodSignals, SignalKind, SignalSpec
+from optimizer.domain.signal import PodSignals, SignalKind, SignalSpec, is_counter_name
 from optimizer.domain.snapshot import FleetSnapshot, ModelSnapshot, PodPhase, PodState, VariantState
 from optimizer.domain.traffic import Attained, LatencyFigures, ModelTraffic, Traffic, VariantTraffic
 from optimizer.domain.variant import Parallelism, Role, Variant, VariantKey, WorkloadRef
@@ -85,4 +85,5 @@ __all__ = [
     "VariantTraffic",
     "Workload",
     "WorkloadRef",
+    "is_counter_name",
 ]

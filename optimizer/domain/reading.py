@@ -102,6 +102,8 @@ class PodReading:
     is_changed
         Whether anything on it differs from the page of the pod before: then its server lives. None when nobody
         compared.
+    series_problems
+        Why a series that was asked for and is on the page could not be read, by the name of its `SignalSpec`.
     """
 
     pod: PodKey
@@ -115,3 +117,4 @@ class PodReading:
     series: Mapping[str, float | HistogramReading] = field(default_factory=dict)
     ranks: int = 1
     is_changed: bool | None = None
+    series_problems: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Signals: figures of a pod's page that a policy asks for by name, and what they were. Data only."""
+"""Signals: figures of a pod's page that a policy asks for by name, and what they were. Data, and what a name tells."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ class SignalKind(StrEnum):
     GAUGE = "gauge"  # its present value
     RATE = "rate"  # its growth per second [1/s]
     QUANTILE = "quantile"  # of the observations that a histogram gained
+
+
+_COUNTER_SUFFIXES = ("_total", "_count", "_sum", "_bucket")
+
+
+def is_counter_name(series: str) -> bool:
+    """Return whether the name of `series` says that it only counts up, as the formats of pages keep such names for."""
+    return series.endswith(_COUNTER_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)

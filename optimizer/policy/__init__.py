@@ -1,7 +1,8 @@
 """Whole ways to decide, one per file, chosen per LLM by name. They propose; they neither publish nor remember."""
 
 from optimizer.policy.lead_time import compute_lead_time_s
-from optimizer.policy.options import InvalidOptions, OptionProblem, OptionReader
+from optimizer.policy.option_problems import InvalidOptions, OptionProblem
+from optimizer.policy.options import OptionReader
 from optimizer.policy.protocol import (
     CapacityNeed,
     FixedReplicas,

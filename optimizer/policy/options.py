@@ -14,15 +14,19 @@ A policy decodes its ``policy_options`` into a frozen dataclass of its own, so t
 
 from __future__ import annotations
 
-import difflib
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
 from optimizer.errors import InvalidInput
+from optimizer.policy.option_problems import (
+    InvalidOptions,
+    OptionProblem,
+    join_option,
+    render_option,
+    suggest_option,
+)
+from optimizer.policy.option_values import Limits, parse_duration_s, parse_list, parse_mapping, parse_number
 
 N = TypeVar("N", float, float | None)
 C = TypeVar("C", int, int | None)
@@ -30,63 +34,9 @@ T = TypeVar("T", str, str | None)
 E = TypeVar("E", bound=StrEnum)
 V = TypeVar("V")
 
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h|d)")
 _DURATION_BOUND = "a duration, such as 30s, 1m30s or a number of seconds"
 _NOTHING: Mapping[str, object] = {}
 _NO_ITEMS: Sequence[object] = ()
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class OptionProblem:
-    """One thing that is wrong: where, such as ``policy_options.metrics[0].target``, and what to know about it."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        """Return the line a person reads."""
-        return f"{self.path} {self.message}"
-
-
-class InvalidOptions(InvalidInput):
-    """Options that are not valid: `problems` holds every one, the message all of them, parted by semicolons.
-
-    `field`, `bound` and `value` are those of the first that has them.
-    """
-
-    def __init__(self, problems: Sequence[OptionProblem], first: InvalidInput | None = None) -> None:
-        cause = first or InvalidInput(problems[0].path, "valid", None)
-        super().__init__(cause.field, cause.bound, cause.value)
-        self.problems = tuple(problems)
-        self.args = ("; ".join(map(str, problems)),)
-
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """Bounds of a number, None for no bound."""
-
-    above: float | None = None
-    at_least: float | None = None
-    below: float | None = None
-    at_most: float | None = None
-
-    def check(self, number: float) -> float:
-        is_low = (self.above is not None and number <= self.above) or (
-            self.at_least is not None and number < self.at_least
-        )
-        is_high = (self.below is not None and number >= self.below) or (
-            self.at_most is not None and number > self.at_most
-        )
-        if is_low or is_high:
-            raise ValueError
-        return number
-
-    def describe(self, what: str, unit: str) -> str:
-        sides = (("> ", self.above), (">= ", self.at_least), ("< ", self.below), ("<= ", self.at_most))
-        limits = " and ".join(f"{sign}{limit:.12g}" for sign, limit in sides if limit is not None)
-        return what + (f" {limits}" if limits else "") + (f" [{unit}]" if unit else "")
 
 
 class OptionReader:
@@ -142,10 +92,10 @@ class OptionReader:
         is_required: bool = False,
     ) -> float | N:
         """Return a finite number within the bounds; `unit` is for the message, such as ``1/s``."""
-        limits = _Limits(above, at_least, below, at_most)
+        limits = Limits(above, at_least, below, at_most)
 
         def parse(value: object) -> float:
-            return limits.check(_parse_number(value))
+            return limits.check(parse_number(value))
 
         return self._read(key, default, parse, limits.describe("a number", unit), is_required)
 
@@ -160,10 +110,10 @@ class OptionReader:
         is_required: bool = False,
     ) -> float | N:
         """Return a duration within the bounds [s], from text such as ``1m30s`` or a number of seconds."""
-        limits = _Limits(above, None if above is not None else at_least, None, at_most)
+        limits = Limits(above, None if above is not None else at_least, None, at_most)
 
         def parse(value: object) -> float:
-            return limits.check(_parse_duration_s(value))
+            return limits.check(parse_duration_s(value))
 
         return self._read(key, default, parse, limits.describe(_DURATION_BOUND, "s"), is_required)
 
@@ -178,10 +128,10 @@ class OptionReader:
         is_required: bool = False,
     ) -> int | C:
         """Return a whole number within the bounds."""
-        limits = _Limits(None, at_least, None, at_most)
+        limits = Limits(None, at_least, None, at_most)
 
         def parse(value: object) -> int:
-            number = limits.check(_parse_number(value))
+            number = limits.check(parse_number(value))
             if not number.is_integer():
                 raise ValueError
             return int(number)
@@ -231,13 +181,13 @@ class OptionReader:
 
     def mapping(self, key: str, *, is_required: bool = False) -> OptionReader:
         """Return a reader of the mapping at `key`, empty where there is none; `finish` of this one finishes it too."""
-        found = self._read(key, _NOTHING, _parse_mapping, "a mapping", is_required)
-        return self._open(found, _join(self._where, key))
+        found = self._read(key, _NOTHING, parse_mapping, "a mapping", is_required)
+        return self._open(found, join_option(self._where, key))
 
     def mappings(self, key: str, *, is_required: bool = False) -> tuple[OptionReader, ...]:
         """Return a reader of every mapping in the list at `key`; what is no mapping is refused with its index."""
-        items = self._read(key, _NO_ITEMS, _parse_list, "a list of mappings", is_required)
-        path, readers = _join(self._where, key), []
+        items = self._read(key, _NO_ITEMS, parse_list, "a list of mappings", is_required)
+        path, readers = join_option(self._where, key), []
         for index, item in enumerate(items):
             if isinstance(item, Mapping):
                 readers.append(self._open(item, f"{path}[{index}]"))
@@ -250,10 +200,11 @@ class OptionReader:
 
         An empty `key` means the options as a whole.
         """
-        path = _join(self._where, key)
-        problem = InvalidInput(path, bound, value)
-        self._first = self._first or problem
-        self._problems.append(OptionProblem(path, f"must be {bound}, got {_render(value)}"))
+        self._note_problem(join_option(self._where, key), bound, value)
+
+    def refuse_model(self, path: str, bound: str, value: object) -> None:
+        """Note that a value of the LLM itself, such as ``variants[1].max_replicas``, is not within `bound`."""
+        self._note_problem(path, bound, value)
 
     def finish(self) -> None:
         """Check that nothing was wrong, here and in every reader opened from here, and that every key is known.
@@ -267,13 +218,17 @@ class OptionReader:
         if problems:
             raise InvalidOptions(problems, first)
 
+    def _note_problem(self, path: str, bound: str, value: object) -> None:
+        self._first = self._first or InvalidInput(path, bound, value)
+        self._problems.append(OptionProblem(path, f"must be {bound}, got {render_option(value)}"))
+
     def _gather(self) -> tuple[list[OptionProblem], InvalidInput | None]:
         problems, first = list(self._problems), self._first
         for key in self.keys:
             if key not in self._known:
-                path = _join(self._where, key)
-                problems.append(OptionProblem(path, f"is not known{_suggest(key, self._known)}"))
-                first = first or InvalidInput(path, f"a known option{_suggest(key, self._known)}", self._options[key])
+                path, hint = join_option(self._where, key), suggest_option(key, self._known)
+                problems.append(OptionProblem(path, f"is not known{hint}"))
+                first = first or InvalidInput(path, f"a known option{hint}", self._options[key])
         for child in self._children:
             below, first_below = child._gather()
             problems, first = [*problems, *below], first or first_below
@@ -284,7 +239,7 @@ class OptionReader:
         value = self._options.get(key)
         if value is None:
             if is_required:
-                path = _join(self._where, key)
+                path = join_option(self._where, key)
                 self._first = self._first or InvalidInput(path, bound, None)
                 self._problems.append(OptionProblem(path, f"is missing: must be {bound}"))
             return default
@@ -302,50 +257,3 @@ class OptionReader:
     def _note(self, key: str) -> None:
         if key not in self._known:
             self._known.append(key)
-
-
-def _parse_number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError
-    return float(value)
-
-
-def _parse_duration_s(value: object) -> float:
-    if not isinstance(value, str):
-        return _parse_number(value)
-    parts = _DURATION_PART.findall(value.strip())
-    if not parts or "".join(number + unit for number, unit in parts) != value.strip():
-        raise ValueError
-    return math.fsum(float(number) * _SECONDS[unit] for number, unit in parts)
-
-
-def _parse_mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ValueError
-    return value
-
-
-def _parse_list(value: object) -> Sequence[object]:
-    if not isinstance(value, (list, tuple)):
-        raise ValueError
-    return value
-
-
-def _join(where: str, key: str) -> str:
-    if not key:
-        return where
-    if _PLAIN_KEY.fullmatch(re.split(r"[\[.]", key)[0]):
-        return f"{where}.{key}" if where else key
-    return f'{where}["{key}"]'
-
-
-def _suggest(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; known are {', '.join(sorted(known))}" if known else ""
-
-
-def _render(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -188,9 +188,12 @@ class OptionsChecker(Protocol):
     def check_options(self, model: ServedModel) -> None:
         """Check the options of one LLM against what it is and its variants.
 
+        Without variants they are not known yet, or not readable: only the options themselves can be judged then.
+
         Raises
         ------
         InvalidInput
-            At the first that is not valid: it names the field, the value and what is allowed.
+            When something is not valid: it names the field, the value and what is allowed. `InvalidOptions`, which
+            `OptionReader` raises, names all that is not, by paths within the model, such as ``policy_options.total``.
         """
         ...

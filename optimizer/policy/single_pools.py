@@ -9,16 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from optimizer.domain import PodPhase, PodSignals, PodState
+from optimizer.domain import Observation, PodPhase, PodSignals, PodState, ReasonCode
 from optimizer.policy.protocol import ModelView, VariantView
+
+_NOTHING = Observation()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the ready pods of one variant said of one figure: the values, and the number of those that said nothing."""
+    """What the pods of one variant said of one figure.
+
+    Attributes
+    ----------
+    values
+        Of those that told it.
+    missing_pods
+        Number of those that did not.
+    thin_pods
+        Of these, those that would tell it and had too few observations for a quantile.
+    """
 
     values: tuple[float, ...]
     missing_pods: int
+    thin_pods: int = 0
 
     def extrapolate(self) -> float | None:
         """Return the sum over all pods, those that said nothing taken for average; None when none said anything."""
@@ -47,9 +60,10 @@ def may_be_zero(view: ModelView) -> bool:
 def read_signal(view: ModelView, line: VariantView, name: str) -> Reading:
     """Return what the ready pods of `line` said of the signal `name`; pods that are starting have said nothing."""
     by_pod = {signals.pod: signals for signals in view.signals if signals.variant == line.key}
-    told = [_get_value(by_pod.get(pod.pod), name) for pod in iterate_living(line)]
-    values = tuple(value for value in told if value is not None)
-    return Reading(values, len(told) - len(values))
+    told = [_get_observation(by_pod.get(pod.pod), name) for pod in iterate_living(line)]
+    values = tuple(entry.value for entry in told if entry.value is not None)
+    thin = [entry for entry in told if entry.reason is not None and entry.reason.code is ReasonCode.FEW_SAMPLES]
+    return Reading(values, len(told) - len(values), len(thin))
 
 
 def read_concurrency(line: VariantView) -> Reading:
@@ -83,7 +97,5 @@ def iterate_living(line: VariantView) -> Iterator[PodState]:
     return (pod for pod in line.state.pods if pod.phase is not PodPhase.TERMINATING)
 
 
-def _get_value(signals: PodSignals | None, name: str) -> float | None:
-    if signals is None or name not in signals.values:
-        return None
-    return signals.values[name].value
+def _get_observation(signals: PodSignals | None, name: str) -> Observation:
+    return _NOTHING if signals is None else signals.values.get(name, _NOTHING)

@@ -53,8 +53,7 @@ class Batch:
     def fix(self) -> None:
         """Decide what the coming iteration does."""
         self.chunks, self.admitted, self.preempted = [], [], []
-        if self.decode.size:
-            self._make_room_for_decoding()
+        self._make_room_for_decoding()  # the books of those that decode count iterations without them, too
         budget = self._limits.max_batched_tokens - self.decode.size
         for sequence in tuple(self._prefilling):
             budget -= self._continue_prefill(sequence, budget)

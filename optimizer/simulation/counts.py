@@ -130,11 +130,11 @@ class EngineCounters:
     Attributes
     ----------
     prompt_tokens, cached_tokens
-        Prompt tokens, and those of them found in the prefix cache, of each request at its *first token* [tokens].
+        Prompt tokens, and those of them cached or transferred, of each request at its *first token* [tokens].
     queried_tokens, hit_tokens
-        The same at admission into the batch [tokens].
+        Prompt tokens, and those found in the prefix cache, at the first admission into the batch [tokens].
     prefilled_tokens, prefill_hit_tokens
-        Prompt tokens computed, and skipped thanks to the cache, as the work is done, recomputation included [tokens].
+        Prompt tokens computed, and skipped as they were there, as the work is done, recomputation included [tokens].
     generated_tokens, decoded_tokens
         Counted each iteration: all, and those that did not come straight from a prefill [tokens].
     iterations, prefill_iterations
@@ -218,15 +218,19 @@ class EngineCounters:
         bound = request.max_tokens or request.output_tokens
         self.finished_by_reason["length" if ended.generated_tokens >= bound else "stop"] += 1
         arrival_s, scheduled_s, first_token_s = request.arrival_s, ended.scheduled_s, ended.first_token_s
-        self.ttlt.observe(end_s - arrival_s)
-        self.queue_time.observe(scheduled_s - arrival_s)
-        self.prefill_time.observe(first_token_s - scheduled_s)
-        self.decode_time.observe(end_s - first_token_s)
-        self.inference_time.observe(end_s - scheduled_s)
-        self.mean_itl.observe(ended.itl_s or 0.0)
-        self.input_lengths.observe(request.input_tokens)
-        self.output_lengths.observe(ended.generated_tokens)
-        self.bounds.observe(bound)
-        self.computed_lengths.observe(request.input_tokens - cached_tokens)
-        self.request_preemptions.observe(ended.preemptions)
-        self.sequences.observe(1)
+        for histogram, value in (
+            (self.ttlt, end_s - arrival_s),
+            (self.queue_time, scheduled_s - arrival_s),
+            (self.prefill_time, first_token_s - scheduled_s),
+            (self.decode_time, end_s - first_token_s),
+            (self.inference_time, end_s - scheduled_s),
+            (self.mean_itl, ended.itl_s or 0.0),
+            (self.input_lengths, request.input_tokens),
+            (self.output_lengths, ended.generated_tokens),
+            (self.bounds, bound),
+            (self.computed_lengths, request.input_tokens - cached_tokens),
+            (self.request_preemptions, ended.preemptions),
+            (self.sequences, 1),
+        ):  # as `observe` does, without twelve calls
+            histogram.counts[bisect_left(histogram.edges, value)] += 1
+            histogram.total += value

@@ -119,7 +119,7 @@ class TokenEngine:
     @property
     def max_request_tokens(self) -> int:
         """Longest prompt plus output that fits [tokens]."""
-        return self._batch.kv.total_tokens
+        return self.limits.max_request_tokens
 
     @property
     def context_tokens(self) -> int:
@@ -248,7 +248,7 @@ class TokenEngine:
                 sequence.scheduled_ns = to_end_ns(time_ticks)
                 counters.queried_tokens += sequence.request.input_tokens
                 counters.hit_tokens += sequence.cached_tokens
-            counters.prefill_hit_tokens += sequence.cached_tokens
+            counters.prefill_hit_tokens += sequence.computed_tokens
 
     def _skip(self, count: int) -> None:
         """End `count` iterations after each of which the batch goes on as it is."""
@@ -303,8 +303,8 @@ class TokenEngine:
             sequence.last_token_ticks = None
         else:
             sequence.first_token_ns = end_ns
-            counters.count_first_token(to_s(end_ns) - request.arrival_s, request.input_tokens, sequence.cached_tokens)
-            reported_tokens += request.input_tokens - sequence.cached_tokens
+            counters.count_first_token(to_s(end_ns) - request.arrival_s, request.input_tokens, sequence.given_tokens)
+            reported_tokens += request.input_tokens - sequence.given_tokens
             self._report(EventKind.FIRST_TOKEN, sequence, end_ns)
         self._batch.end_prefill(sequence)
         if sequence.generated_tokens == request.output_tokens:
@@ -314,7 +314,7 @@ class TokenEngine:
     def _finish(self, sequence: Sequence, end_ns: int) -> None:
         self._batch.finish(sequence)
         ended = sequence.to_ended(RequestOutcome.FINISHED, end_ns)
-        self.counters.count_finished(ended, sequence.cached_tokens)
+        self.counters.count_finished(ended, sequence.given_tokens)
         self._report(EventKind.FINISHED, sequence, end_ns, ended)
 
     def _report(self, kind: EventKind, sequence: Sequence, time_ns: int, ended: EndedRequest | None = None) -> None:

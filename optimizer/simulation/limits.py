@@ -30,6 +30,11 @@ class EngineLimits:
     max_batched_tokens: int = 2048
     max_queued_requests: int | None = None
 
+    @property
+    def max_request_tokens(self) -> int:
+        """Longest prompt plus output that fits: all blocks but the one that is kept back [tokens]."""
+        return (self.kv_capacity_tokens // self.block_tokens - 1) * self.block_tokens
+
     def __post_init__(self) -> None:
         """Raise InvalidInput where a bound is broken."""
         if self.max_running_requests < 1:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class EngineRequest:
+class EngineRequest(NamedTuple):
     """One sequence to generate.
 
     Attributes
@@ -26,6 +24,9 @@ class EngineRequest:
         last prompt token is always computed.
     max_tokens
         Bound its client gave [tokens], at least `output_tokens`; None means `output_tokens`.
+    transferred_tokens
+        Part of the prompt whose KV cache comes with it from another replica [tokens], of use like cached ones; but no
+        cache holds it here, so it is gone with the blocks of the request.
     """
 
     request_id: str
@@ -34,6 +35,7 @@ class EngineRequest:
     output_tokens: int
     cached_tokens: int = 0
     max_tokens: int | None = None
+    transferred_tokens: int = 0
 
 
 class RequestOutcome(StrEnum):
@@ -44,8 +46,7 @@ class RequestOutcome(StrEnum):
     LEFT = "left"  # its client went away
 
 
-@dataclass(frozen=True, slots=True)
-class EndedRequest:
+class EndedRequest(NamedTuple):
     """A request that ended, measured in engine time.
 
     Attributes

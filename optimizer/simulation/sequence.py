@@ -14,7 +14,9 @@ class Sequence:
     request
         What was asked.
     cached_tokens
-        Prompt tokens that need no computing.
+        Prompt tokens that the prefix cache holds: they never need computing.
+    given_tokens
+        Prompt tokens that needed no computing at first, cached or transferred.
     target_tokens, computed_tokens
         Tokens to compute before it decodes (prompt, and what was generated before a preemption), and those done.
     blocks
@@ -41,6 +43,7 @@ class Sequence:
         "delivered_tokens",
         "first_token_ns",
         "generated_tokens",
+        "given_tokens",
         "last_token_ticks",
         "preemptions",
         "request",
@@ -52,7 +55,8 @@ class Sequence:
         self.request = request
         self.cached_tokens = min(request.cached_tokens, request.input_tokens - 1)
         self.target_tokens = request.input_tokens
-        self.computed_tokens = self.cached_tokens
+        self.given_tokens = min(max(request.cached_tokens, request.transferred_tokens), request.input_tokens - 1)
+        self.computed_tokens = self.given_tokens
         self.blocks = 0
         self.base: int | None = None
         self.generated_tokens = 0
@@ -68,7 +72,7 @@ class Sequence:
         return self.target_tokens - self.computed_tokens
 
     def restart(self) -> None:
-        """Forget what was computed, as its KV blocks are gone; the prefix cache still holds its part."""
+        """Forget what was computed or transferred, as its KV blocks are gone; the prefix cache still holds its part."""
         self.target_tokens = self.request.input_tokens + self.generated_tokens
         self.computed_tokens = self.cached_tokens
         self.preemptions += 1

@@ -14,8 +14,10 @@ from optimizer.domain import VariantKey
 from optimizer.solver.clairvoyant import (
     ClairvoyantProblem,
     ClairvoyantVariant,
+    SharedCap,
     compute_miss_bound,
     compute_path_cost,
+    compute_price_bound,
     find_incumbent,
     solve_clairvoyant,
     solve_time_expanded,
@@ -57,7 +59,12 @@ def _measure_stand_ins(problem: ClairvoyantProblem, optimum: float) -> dict[str,
     almost = compute_miss_bound(problem, (allowance,))
     path = find_incumbent(problem, relaxed.replicas)
     assert path is not None, "no path found where there are many"
+    caps = [SharedCap("accelerators", ((1.0, 2.0, 4.0),) * 2, 62.0)]
+    priced = compute_price_bound([problem, problem], caps, allowances=[(allowance,)] * 2)
     return {
+        "T=288, V=3, two LLMs: priced quota [CPU ms]": _time_ms(lambda: compute_price_bound([problem] * 2, caps)),
+        "T=288, V=3, two LLMs: priced quota, states": priced.states,
+        "T=288, V=3, two LLMs: priced quota / relaxation": priced.cost / priced.linear_bound,
         "T=288, V=3: relaxation [CPU ms]": _time_ms(lambda: solve_time_expanded(problem)),
         "T=288, V=3: relaxation / optimum": relaxed.bound / optimum,
         "T=288, V=3: 99 % [CPU ms]": _time_ms(lambda: compute_miss_bound(problem, (allowance,))),

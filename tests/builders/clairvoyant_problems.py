@@ -1,28 +1,28 @@
-"""Small random problems for a planner with perfect foresight, and their optimum by trying everything."""
+"""Small random problems for a planner with perfect foresight, and their optimum by trying everything.
+
+What is tried is added up in fractions, from the numbers as they are written, by nothing that the product counts with.
+"""
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.domain import VariantKey
-from optimizer.solver.clairvoyant.problem import (
-    NEED_TOLERANCE_RATIO,
-    ClairvoyantProblem,
-    ClairvoyantVariant,
-    ReplicaCap,
-    compute_path_units,
-    get_milliseconds,
-    get_price_units,
-    to_units,
-)
-from optimizer.solver.min_plus import IntArray
+from optimizer.solver.clairvoyant.problem import ClairvoyantProblem, ClairvoyantVariant, ReplicaCap
 
 Fleet = tuple[int, ...]
+HOUR_S = 3600
+FORGIVEN = Fraction(1, 10**9)
+"""What of a need may be missing."""
 
 
 def make_variant(number: int, price: float, start: float = 0.0, stop: float = 0.0) -> ClairvoyantVariant:
@@ -56,77 +56,127 @@ def draw_problem(rng: random.Random, variants: int, steps: int, most: int, rows:
     )
 
 
+@cache
+def to_exact(value: float) -> Fraction:
+    """Return the number that is written, 0.1 for 0.1."""
+    return Fraction(repr(float(value)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tables:
+    """All fleets of up to so many of each, and what they cost in whole numbers of `1 / scale` currency.
+
+    `costs` are by step and fleet, None where a fleet may not be; `moves` from every fleet (row) to every other.
+    """
+
+    fleets: list[Fleet]
+    scale: int
+    costs: list[list[int | None]]
+    moves: npt.NDArray[np.int64]
+
+    @classmethod
+    def draw_up(cls, problem: ClairvoyantProblem, most: int, penalties: tuple[float, ...] | None = None) -> _Tables:
+        fleets = list(itertools.product(range(most + 1), repeat=len(problem.variants)))
+        steps = range(len(problem.durations_s))
+        exact = [[compute_step_cost(problem, fleet, step, penalties) for fleet in fleets] for step in steps]
+        starts, stops = _list_move_costs(problem)
+        parts = [*starts, *stops, *(cost for line in exact for cost in line if cost is not None)]
+        scale = math.lcm(*(part.denominator for part in parts))
+        counts = np.array(fleets, dtype=np.int64)
+        more = counts[np.newaxis, :, :] - counts[:, np.newaxis, :]
+        ups, downs = (np.array([int(cost * scale) for cost in line], dtype=np.int64) for line in (starts, stops))
+        moves = (np.maximum(more, 0) * ups + np.maximum(-more, 0) * downs).sum(axis=2)
+        return cls(
+            fleets, scale, [[None if one is None else int(one * scale) for one in line] for line in exact], moves
+        )
+
+
 def solve_by_pairs(
     problem: ClairvoyantProblem, most: int, penalties_per_unit: tuple[float, ...] | None = None
-) -> int | None:
-    """Return the least cost [cost units] over all paths through fleets of up to `most` of each, pair by pair of fleets.
+) -> Fraction | None:
+    """Return the least cost [currency] over all paths through fleets of up to `most` of each, pair by pair of fleets.
 
-    With penalties, what is lacking is charged for, each step and row rounded down, equal neighbouring steps as one.
+    With penalties, what is lacking is charged for.
     """
-    fleets = list(itertools.product(range(most + 1), repeat=len(problem.variants)))
-    moves = _count_moves(problem, np.array(fleets, dtype=np.int64))
-    values = np.zeros(len(fleets), dtype=np.int64)
-    for low, high in reversed(list(_find_stretches(problem)) if penalties_per_unit else _each(problem)):
-        charges = [_charge(problem, fleet, low, high, penalties_per_unit) for fleet in fleets]
-        allowed = np.array([charge is not None for charge in charges])
+    tables = _Tables.draw_up(problem, most, penalties_per_unit)
+    values = np.zeros(len(tables.fleets), dtype=np.int64)
+    for line in reversed(tables.costs):
+        allowed = np.array([cost is not None for cost in line])
         if not allowed.any():
             return None
-        during = (np.array([charge or 0 for charge in charges], dtype=np.int64) + values)[allowed]
-        values = (moves[:, allowed] + during[np.newaxis, :]).min(axis=1)
-    return int(during.min() if problem.initial_replicas is None else values[fleets.index(problem.initial_replicas)])
+        during = np.array([cost for cost in line if cost is not None], dtype=np.int64) + values[allowed]
+        values = (tables.moves[:, allowed] + during[np.newaxis, :]).min(axis=1)
+    initial = problem.initial_replicas
+    return Fraction(int(during.min() if initial is None else values[tables.fleets.index(initial)]), tables.scale)
 
 
-def solve_by_paths(problem: ClairvoyantProblem, most: int) -> int | None:
-    """Return the least cost [cost units] of all paths, each of them added up on its own."""
-    fleets = list(itertools.product(range(most + 1), repeat=len(problem.variants)))
-    allowed = [
-        [fleet for fleet in fleets if _charge(problem, fleet, step, step + 1, None) is not None]
-        for step in range(len(problem.durations_s))
-    ]
-    return min(
-        (compute_path_units(problem, np.array(path, dtype=np.int64)) for path in itertools.product(*allowed)),
-        default=None,
-    )
+def solve_by_paths(problem: ClairvoyantProblem, most: int) -> Fraction | None:
+    """Return the least cost [currency] of all paths, each of them added up on its own."""
+    tables = _Tables.draw_up(problem, most)
+    moves = tables.moves.tolist()
+    allowed = [[(place, cost) for place, cost in enumerate(line) if cost is not None] for line in tables.costs]
+    best: int | None = None
+    for path in itertools.product(*allowed):
+        before = path[0][0] if problem.initial_replicas is None else tables.fleets.index(problem.initial_replicas)
+        total = 0
+        for place, cost in path:
+            total += cost + moves[before][place]
+            before = place
+        best = total if best is None else min(best, total)
+    return None if best is None else Fraction(best, tables.scale)
 
 
-def _each(problem: ClairvoyantProblem) -> list[tuple[int, int]]:
-    return [(step, step + 1) for step in range(len(problem.durations_s))]
+def add_up_path(problem: ClairvoyantProblem, path: Sequence[Sequence[int]]) -> Fraction:
+    """Return what the replicas of `path`, T by V, cost together [currency]; what they serve is not looked at."""
+    starts, stops = _list_move_costs(problem)
+    total, before = Fraction(), problem.initial_replicas
+    for fleet, duration_s in zip(path, problem.durations_s.tolist(), strict=True):
+        total += _count_rent(problem, fleet, duration_s)
+        total += 0 if before is None else _count_move(before, fleet, starts, stops)
+        before = tuple(int(count) for count in fleet)
+    return total
 
 
-def _find_stretches(problem: ClairvoyantProblem) -> Iterator[tuple[int, int]]:
-    columns = [tuple(column) for column in problem.needs.T.tolist()]
-    begin = 0
-    for step in range(1, len(columns) + 1):
-        if step == len(columns) or columns[step] != columns[begin]:
-            yield begin, step
-            begin = step
-
-
-def _charge(
-    problem: ClairvoyantProblem, fleet: Fleet, low: int, high: int, penalties_per_unit: tuple[float, ...] | None
-) -> int | None:
-    """Return what `fleet` costs in steps `low` to `high` - 1 [cost units], None where it may not be."""
+def compute_step_cost(
+    problem: ClairvoyantProblem, fleet: Fleet, step: int, penalties_per_unit: tuple[float, ...] | None = None
+) -> Fraction | None:
+    """Return what `fleet` costs in a step [currency], None where it may not be."""
     for variant, count in zip(problem.variants, fleet, strict=True):
         if count < variant.min_replicas or (variant.max_replicas is not None and count > variant.max_replicas):
             return None
     for cap in problem.caps:
         if sum(use * count for use, count in zip(cap.coefficients, fleet, strict=True)) > cap.amount:
             return None
-    duration_ms = int(get_milliseconds(problem)[low:high].sum())
-    cost = sum(get_price_units(line) * duration_ms * count for line, count in zip(problem.variants, fleet, strict=True))
+    duration_s = float(problem.durations_s[step])
+    cost = _count_rent(problem, fleet, duration_s)
     for number, (row, needs) in enumerate(zip(problem.capacities.tolist(), problem.needs.tolist(), strict=True)):
-        given = sum(gain * count for gain, count in zip(row, fleet, strict=True))
+        given = sum((to_exact(gain) * count for gain, count in zip(row, fleet, strict=True)), Fraction())
+        need = to_exact(needs[step])
         if penalties_per_unit is not None:
-            cost += int(max(needs[low] - given, 0.0) * (to_units(penalties_per_unit[number]) / 1e3 * duration_ms))
-        elif given < needs[low] * (1.0 - NEED_TOLERANCE_RATIO):
+            cost += max(need - given, Fraction()) * to_exact(penalties_per_unit[number]) * to_exact(duration_s)
+        elif given < need * (1 - FORGIVEN):
             return None
     return cost
 
 
-def _count_moves(problem: ClairvoyantProblem, fleets: IntArray) -> IntArray:
-    """Return what a move from every fleet (row) to every fleet (column) costs [cost units]."""
-    more = fleets[np.newaxis, :, :] - fleets[:, np.newaxis, :]
-    starts = np.array([to_units(variant.start_cost) for variant in problem.variants], dtype=np.int64)
-    stops = np.array([to_units(variant.stop_cost) for variant in problem.variants], dtype=np.int64)
-    costs: IntArray = (np.maximum(more, 0) * starts + np.maximum(-more, 0) * stops).sum(axis=2)
-    return costs
+def _count_rent(problem: ClairvoyantProblem, fleet: Sequence[int], duration_s: float) -> Fraction:
+    per_hour = sum(
+        (to_exact(line.cost_per_hour) * int(count) for line, count in zip(problem.variants, fleet, strict=True)),
+        Fraction(),
+    )
+    return per_hour * to_exact(duration_s) / HOUR_S
+
+
+def _list_move_costs(problem: ClairvoyantProblem) -> tuple[list[Fraction], list[Fraction]]:
+    starts = [to_exact(variant.start_cost) for variant in problem.variants]
+    return starts, [to_exact(variant.stop_cost) for variant in problem.variants]
+
+
+def _count_move(
+    before: Sequence[int], after: Sequence[int], starts: Sequence[Fraction], stops: Sequence[Fraction]
+) -> Fraction:
+    more = [int(new) - int(old) for old, new in zip(before, after, strict=True)]
+    return sum(
+        (max(up, 0) * start + max(-up, 0) * stop for up, start, stop in zip(more, starts, stops, strict=True)),
+        Fraction(),
+    )

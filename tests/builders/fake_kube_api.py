@@ -31,6 +31,7 @@ from tests.builders.fake_kube_calls import BREAKING, HANGING, LOSING, Call, Faul
 from tests.builders.fake_kube_patches import Json
 from tests.builders.fake_kube_store import ApiFailure, FakeKubeStore, Key, is_built_in
 from tests.builders.fake_kube_watch import Watch, is_wanted
+from tests.builders.ports import choose_ports
 
 ALL_RESOURCES = tuple(value for value in vars(resources).values() if isinstance(value, Resource))
 START_S = 1_000_000.0
@@ -195,7 +196,8 @@ class FakeKubeApi:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
         await self._runner.setup()
-        port = int(self.url.rsplit(":", 1)[1]) if self.url else 0
+        # One that nobody else may have while it is stopped.
+        port = int(self.url.rsplit(":", 1)[1]) if self.url else choose_ports(1)[0]
         await web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 

@@ -9,6 +9,8 @@ from itertools import cycle
 import aiohttp
 from aiohttp import web
 
+from tests.builders.ports import choose_ports
+
 CUT_RATIOS = (0.5, 0.97, 0.2, 0.75, 0.9)
 _DRIP_S = 0.05
 _HTML = b"<!doctype html><html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -47,7 +49,7 @@ class FaultyPage:
         self.source = source
         self.fault = Fault.NONE
         self.has_process = True
-        self._port = 0
+        (self._port,) = choose_ports(1)  # nobody may have it while the page is killed
         self._body = b""
         self._cuts = cycle(CUT_RATIOS)
         self._runner: web.AppRunner | None = None
@@ -81,7 +83,6 @@ class FaultyPage:
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self._port = int(self._runner.addresses[0][1])
 
     async def _close_port(self) -> None:
         runner, self._runner = self._runner, None

@@ -77,7 +77,8 @@ class NaiveEngine:
         if limit is not None and len(self.waiting) + len(self.running) >= limit:
             self.rejected.append(request.request_id)
             return
-        naive = NaiveRequest(request, computed=min(request.cached_tokens, request.input_tokens - 1))
+        given = max(request.cached_tokens, request.transferred_tokens)
+        naive = NaiveRequest(request, computed=min(given, request.input_tokens - 1))
         self.requests[request.request_id] = naive
         self.waiting.append(naive)
 

@@ -37,6 +37,7 @@ class PodPage:
     awake: float = 1.0
     cpu_s: float = 8.13
     start_s: float = 1_795_240_246.62
+    extra: str = ""  # lines of somebody's own
 
     def serve(self, requests: float, *, running: float | None = None, waiting: float | None = None) -> None:
         """Let `requests` arrive; those that are not `running` or `waiting` afterwards were answered."""
@@ -67,6 +68,7 @@ class PodPage:
         }
         texts, names = _split_sample()
         moved = "".join(f"{text}{values[name]!r}" for text, name in zip(texts, names, strict=False)) + texts[-1]
+        moved += self.extra
         return (moved if model_name == MODEL_NAME else moved.replace(MODEL_NAME, model_name)).encode()
 
 

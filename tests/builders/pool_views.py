@@ -19,6 +19,9 @@ from optimizer.domain import (
 )
 from tests.builders.snapshots import make_pod, make_pod_key, make_workload
 
+Told = float | ReasonCode | None
+"""What a pod says of a figure: its value, or why there is none; None for any reason."""
+
 
 def make_line(
     variant: Variant,
@@ -42,7 +45,7 @@ def make_view(
     rate_per_s: float = 4.0,
     silent_s: float = 0.0,
     shares: Mapping[str, float] | None = None,
-    signals: Mapping[str, Mapping[str, Sequence[float | None]]] | None = None,
+    signals: Mapping[str, Mapping[str, Sequence[Told]]] | None = None,
 ) -> ModelView:
     """Return the view of `model`; `shares` by variant [1/s] and `signals` by variant and name, a value a ready pod."""
     demand = DemandNow(Observation(rate_per_s), None, 0.0, None, silent_s, 15.0)
@@ -63,18 +66,20 @@ def _make_pod(name: str, phase: PodPhase, running: float | None) -> PodState:
     return replace(make_pod(name, phase), running_requests=running, waiting_requests=None if running is None else 0.0)
 
 
-def _make_signals(line: VariantView, values: Mapping[str, Sequence[float | None]]) -> list[PodSignals]:
+def _make_signals(line: VariantView, values: Mapping[str, Sequence[Told]]) -> list[PodSignals]:
     pods = max((len(entries) for entries in values.values()), default=0)
-    absent = Observation.absent(ReasonCode.METRIC_MISSING, "not on the page")
     return [
         PodSignals(
             make_pod_key(f"{line.key.variant}-{index}"),
             line.key,
             15.0,
-            {
-                name: absent if entries[index] is None else Observation(entries[index])
-                for name, entries in values.items()
-            },
+            {name: _to_observation(entries[index]) for name, entries in values.items()},
         )
         for index in range(pods)
     ]
+
+
+def _to_observation(told: Told) -> Observation:
+    if isinstance(told, ReasonCode) or told is None:
+        return Observation.absent(told or ReasonCode.METRIC_MISSING, "not told")
+    return Observation(told)

@@ -35,4 +35,7 @@ def make_trace(
 def falsify(outcome: Outcome) -> Outcome:
     """Return `outcome` with a bill that nobody can reach."""
     variants = {one: replace(figures, billed_ns=1) for one, figures in outcome.result.variants.items()}
-    return replace(outcome, result=replace(outcome.result, variants=variants))
+    result, ladder = replace(outcome.result, variants=variants), outcome.ladder
+    if ladder is not None:
+        ladder = replace(ladder, cost=0.0, models=tuple(replace(one, cost=0.0) for one in ladder.models))
+    return replace(outcome, result=result, ladder=ladder)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
+from adapter.errors import Unreachable
 from adapter.kube.client import Json, KubeClient
 from adapter.kube.resource import API_SERVICES, EVENTS, LEASES
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.product import API_SERVICE, NAME, AdapterReplica, Product
+from tests.control_plane.waiting import wait_until
 from tests.control_plane.workloads import Workload
 
 GROUP_PATH = "/apis/external.metrics.k8s.io/v1beta1"
@@ -24,6 +27,24 @@ async def ask_number(client: KubeClient, workload: Workload) -> int:
     answer = await client.request("GET", path, query={"labelSelector": f"deployment={workload.name}"})
     (item,) = answer["items"]
     return int(item["value"])
+
+
+async def wait_for_number(client: KubeClient, workload: Workload, number: int) -> None:
+    """Return once whoever `client` asks tells `number`: every replica hears of it in its own time."""
+    what = f"{number} is told for {workload.name}"
+    await wait_until(partial(ask_number, client, workload), lambda told: told == number, what=what)
+
+
+async def wait_for_refusal_to_tell(client: KubeClient, workload: Workload, part: str) -> None:
+    """Return once whoever `client` asks gives no number, with `part` in what it says instead."""
+
+    async def look() -> str:
+        try:
+            return f"{await ask_number(client, workload)} is told"
+        except Unreachable as refusal:
+            return str(refusal)
+
+    await wait_until(look, lambda said: part in said, what=f"no number is told for {workload.name}: {part}")
 
 
 async def open_direct_client(cluster: Cluster, adapter: AdapterReplica, folder: Path) -> KubeClient:
@@ -42,11 +63,20 @@ async def open_direct_client(cluster: Cluster, adapter: AdapterReplica, folder: 
 
 
 async def read_page(adapter: AdapterReplica, path: str) -> str:
-    """Return a page of one replica."""
+    """Return a page of one replica.
+
+    Raises
+    ------
+    Unreachable
+        When it has no such page, or cannot be reached.
+    """
 
     def fetch() -> str:
-        with urlopen(f"{adapter.pages_url}{path}", timeout=5.0) as answer:
-            return str(answer.read().decode())
+        try:
+            with urlopen(f"{adapter.pages_url}{path}", timeout=30.0) as answer:
+                return str(answer.read().decode())
+        except OSError as failure:
+            raise Unreachable(f"{adapter.name}{path}: {failure}") from failure
 
     return await asyncio.to_thread(fetch)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tests.builders.ports import choose_ports
 from tests.control_plane.audit import list_audit_flags
 from tests.control_plane.build import Programs
 from tests.control_plane.certificates import Certificates, Pair, make_certificates
@@ -202,15 +202,6 @@ def open_control_plane(folder: Path, programs: Programs, options: ControlPlaneOp
         ending.callback(control_plane.stop)
         control_plane.start()
         yield control_plane
-
-
-def choose_ports(count: int) -> list[int]:
-    """Return `count` different free ports of loopback."""
-    with ExitStack() as closing:
-        probes = [closing.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((_HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 @dataclass(frozen=True, slots=True)

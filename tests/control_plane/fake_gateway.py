@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-
-from aiohttp import web
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO
 
 from adapter.config.schema.models import GatewayConfig
 from optimizer.domain import ModelKey
 
-_COUNTER = GatewayConfig(url="http://localhost").requests_metric
-_GAUGE = GatewayConfig(url="http://localhost").waiting_metric
+_PROGRAM = Path(__file__).with_name("gateway_page.py")
+_METRICS = (GatewayConfig(url="http://localhost").requests_metric, GatewayConfig(url="http://localhost").waiting_metric)
 
 
 @dataclass
 class _Traffic:
     """What is asked of one LLM: requests so far until `since_s`, then so many a second [1/s]."""
 
+    namespace: str
+    model: str
     requests: float
     since_s: float
     rate_per_s: float = 0.0
@@ -39,37 +45,39 @@ class FakeGateway:
         Address of its page.
     """
 
-    url: str = ""
+    url: str
+    _page: IO[str]
     _traffic: dict[ModelKey, _Traffic] = field(default_factory=dict)
 
     def set_rate(self, namespace: str, model_id: str, rate_per_s: float, waiting: int = 0) -> None:
         """Let so many requests arrive for an LLM from now on [1/s], with so many of them held."""
-        now_s, key = asyncio.get_running_loop().time(), ModelKey(namespace, model_id)
-        before = self._traffic.get(key, _Traffic(0.0, now_s))
-        self._traffic[key] = _Traffic(before.count(now_s), now_s, rate_per_s, waiting)
+        now_s, key = time.monotonic(), ModelKey(namespace, model_id)
+        before = self._traffic.get(key, _Traffic(namespace, model_id, 0.0, now_s))
+        self._traffic[key] = _Traffic(namespace, model_id, before.count(now_s), now_s, rate_per_s, waiting)
+        self.show()
 
-    async def show(self, _: web.Request) -> web.Response:
-        """Answer with the page."""
-        now_s = asyncio.get_running_loop().time()
-        lines = [f"# TYPE {_COUNTER} counter", f"# TYPE {_GAUGE} gauge"]
-        for key, traffic in self._traffic.items():
-            labels = f'{{namespace="{key.namespace}",model="{key.model_id}"}}'
-            lines += [f"{_COUNTER}{labels} {traffic.count(now_s)!r}", f"{_GAUGE}{labels} {traffic.waiting}"]
-        return web.Response(text="\n".join([*lines, "# EOF", ""]))
+    def show(self) -> None:
+        """Let the page be had, as it is at first and until `hide`."""
+        self._tell([asdict(traffic) for traffic in self._traffic.values()])
+
+    def hide(self) -> None:
+        """Let nobody have the page; requests go on arriving."""
+        self._tell(None)
+
+    def _tell(self, traffic: list[dict[str, object]] | None) -> None:
+        self._page.write(json.dumps(traffic) + "\n")
+        self._page.flush()
 
 
 @asynccontextmanager
 async def open_fake_gateway() -> AsyncIterator[FakeGateway]:
     """Yield a gateway whose page is served on loopback."""
-    gateway = FakeGateway()
-    app = web.Application()
-    app.router.add_get("/metrics", gateway.show)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        gateway.url = f"http://127.0.0.1:{runner.addresses[0][1]}/metrics"
-        yield gateway
-    finally:
-        await runner.cleanup()
+    command = [sys.executable, "-I", "-S", str(_PROGRAM), *_METRICS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            port = int(await asyncio.to_thread(process.stdout.readline))
+            yield FakeGateway(f"http://127.0.0.1:{port}/metrics", process.stdin)
+        finally:
+            process.kill()

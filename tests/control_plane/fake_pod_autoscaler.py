@@ -47,7 +47,7 @@ def read_settings(document: Mapping[str, Any]) -> KpaSettings:
     return KpaSettings(**_read_common(document), **settings, **_read_annotations(document, _HEAD))
 
 
-def read_old_settings(document: Mapping[str, Any]) -> OldKpaSettings:
+def read_old_settings(document: Mapping[str, Any]) -> KpaSettings:
     """Return what version 0.4 makes of a PodAutoscaler."""
     return OldKpaSettings(**_read_common(document), **_read_annotations(document, _OLD))
 

@@ -22,8 +22,8 @@ import yaml
 from adapter.kube.client import Json
 from adapter.kube.mapper import ResourceMapper
 from adapter.kube.resource import API_SERVICES
+from tests.builders.ports import choose_ports
 from tests.control_plane.cluster import Cluster
-from tests.control_plane.control_plane import choose_ports
 from tests.control_plane.fake_service import FakeService, open_fake_service
 from tests.control_plane.server_process import ServerProcess
 from tests.deploy.chart import ROOT, Helm, Rendered
@@ -106,7 +106,7 @@ class Product:
 
     async def wait_ready(self) -> None:
         """Return when every replica is ready."""
-        await asyncio.gather(*(asyncio.to_thread(adapter.process.wait_until_ready, 60.0) for adapter in self.adapters))
+        await asyncio.gather(*(asyncio.to_thread(adapter.process.wait_until_ready) for adapter in self.adapters))
 
     async def wait_available(self, status: str = "True") -> None:
         """Return when the condition Available of the APIService has `status`."""

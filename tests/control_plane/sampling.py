@@ -26,10 +26,13 @@ class Sample:
         Results, each as often as it changed to it; a failure is its class and its text.
     looks
         How often it was looked.
+    failed_looks
+        How many of them failed.
     """
 
     seen: list[str] = field(default_factory=list)
     looks: int = 0
+    failed_looks: int = 0
 
     def take(self, result: object) -> None:
         """Remember one result."""
@@ -86,5 +89,6 @@ async def _keep_looking(look: Look, sample: Sample) -> None:
         try:
             sample.take(await look())
         except AdapterError as failure:
+            sample.failed_looks += 1
             sample.take(f"{type(failure).__name__}: {failure}")
         await asyncio.sleep(_LOOK_EVERY_S)

@@ -31,8 +31,8 @@ from adapter.kube.reviews import KubeReviewer
 from adapter.kube.serving_secret import ServingSecret
 from adapter.store import DecisionStore
 from tests.builders.decisions import make_model_decision, make_variant_decision
+from tests.builders.ports import choose_ports
 from tests.control_plane.cluster import Cluster
-from tests.control_plane.control_plane import choose_ports
 from tests.control_plane.sweeping import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from tests.control_plane.waiting import wait_until
 
@@ -40,6 +40,8 @@ SERVICE = "adapter"
 SECRET = "adapter-tls"
 GROUP_PATH = "/apis/external.metrics.k8s.io/v1beta1"
 RBAC = "rbac.authorization.k8s.io"
+MAX_AGE_S = 1e6
+"""Numbers are put here once, and clocks are moved on as often as it takes until others have caught up."""
 
 CLUSTER_RULES: list[Json] = [
     {
@@ -174,7 +176,7 @@ async def open_served_adapter(
             task = asyncio.create_task(work)
             stack.push_async_callback(_end, task)
         app = build_external_metrics_app(
-            adapter.store, clock, 600.0, adapter.security.middlewares, adapter.security.checks
+            adapter.store, clock, MAX_AGE_S, adapter.security.middlewares, adapter.security.checks
         )
         runner = web.AppRunner(app, access_log=None, keepalive_timeout=120.0, shutdown_timeout=0.0)
         await runner.setup()
@@ -228,7 +230,8 @@ async def _close(runner: web.AppRunner, server: asyncio.Server) -> None:
     loop = asyncio.get_running_loop()
     for listening in server.sockets:
         loop.remove_reader(listening.fileno())
-    await asyncio.sleep(0.2)
+    for _ in range(10):  # many rounds of the loop, also when the machine stood still meanwhile
+        await asyncio.sleep(0.02)
     server.close()
     await runner.cleanup()
 

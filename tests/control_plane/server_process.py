@@ -64,7 +64,7 @@ class ServerProcess:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
 
-    def wait_until_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_until_ready(self, timeout_s: float = 120.0) -> None:
         """Return when it serves.
 
         Raises
@@ -84,9 +84,9 @@ class ServerProcess:
 
     def kill(self) -> None:
         """End it at once; harmless when it does not run."""
-        self._end(signal.SIGKILL, patience_s=10.0)
+        self._end(signal.SIGKILL, patience_s=60.0)
 
-    def stop(self, patience_s: float = 10.0) -> None:
+    def stop(self, patience_s: float = 60.0) -> None:
         """Ask it to end, and kill it when it does not within `patience_s` [s]."""
         self._end(signal.SIGTERM, patience_s)
         self.kill()

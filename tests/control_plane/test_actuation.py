@@ -105,6 +105,6 @@ class Requests:
         self._tasks += [asyncio.create_task(self._ask(pod)) for _ in range(count)]
 
     async def _ask(self, pod: FakePodLife) -> None:
-        body = {"model": ENGINE.model_name, "prompt": [1] * 10, "max_tokens": 12_000, "ignore_eos": True}
+        body = {"model": ENGINE.model_name, "prompt": [1] * 10, "max_tokens": 18_000, "ignore_eos": True}
         async with self._session.post(f"{pod.url}/v1/completions", json=body) as answer:
             await answer.read()

@@ -81,7 +81,7 @@ async def test_pods_that_find_no_place_and_a_quota_are_planned_around(
 ) -> None:
     nodes = [FakeNode("small", L40S, 3), FakeNode("large", A100, 8)]
     async with AsyncExitStack() as stack:
-        scene = await open_scene(stack, cluster, helm, tmp_path, nodes=nodes, replicas=5, unschedulable_after="3s")
+        scene = await open_scene(stack, cluster, helm, tmp_path, nodes=nodes, replicas=5, unschedulable_after="10s")
         cheap, dear = scene.cheap, scene.dear
         await scene.product.start()
         # Four of the cheap one are wanted and three find a place, which nobody knew before.
@@ -115,7 +115,7 @@ async def test_a_plan_is_reached_with_nodes_that_come_late_and_kept_through_a_ro
         await scene.product.start()
         await scene.cheap.wait_for(lambda it: it["status"].get("readyReplicas") == 3, what="fills the nodes there are")
         assert autoscaler.added == []
-        await scene.cheap.wait_for_ready(5, timeout_s=90.0)
+        await scene.cheap.wait_for_ready(5, timeout_s=240.0)
         assert autoscaler.added == ["added-1"]
         assert watching == {1}  # nothing was planned around
 

@@ -18,8 +18,8 @@ from adapter.errors import NotFound
 from adapter.kube.client import Json, PatchType
 from adapter.kube.mapper import ResourceMapper
 from adapter.kube.resource import API_SERVICES, CONFIG_MAPS, NAMESPACES, SECRETS, SERVICES
+from tests.builders.ports import choose_ports
 from tests.control_plane.cluster import Cluster
-from tests.control_plane.control_plane import choose_ports
 from tests.control_plane.fake_service import open_fake_service
 from tests.control_plane.helm_release import HelmRelease
 from tests.control_plane.kubectl import Answer, run_kubectl
@@ -204,8 +204,13 @@ async def test_an_uninstall_leaves_no_dead_api_and_keeps_the_decisions(
         for gone in installed.rendered.objects:
             present = await _find(cluster, gone)
             assert (present is None) == (gone["kind"] != "CustomResourceDefinition"), gone["metadata"]["name"]
-        groups = (await cluster.client.request("GET", "/apis"))["groups"]
-        assert "external.metrics.k8s.io" not in {group["name"] for group in groups}
+
+        async def list_groups() -> set[str]:
+            return {group["name"] for group in (await cluster.client.request("GET", "/apis"))["groups"]}
+
+        await cluster.wait_until(
+            list_groups, lambda names: "external.metrics.k8s.io" not in names, what="nobody finds the API any more"
+        )
         await cluster.delete(NAMESPACES, None, installed.release.namespace)
         await _wait_until_gone(cluster, installed.release.namespace)
 

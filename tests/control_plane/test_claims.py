@@ -19,10 +19,13 @@ from tests.control_plane.pods import make_deployment
 from tests.control_plane.product import NAME, Product, open_product
 from tests.control_plane.quick_clock import QuickClock
 from tests.control_plane.sampling import sampling
+from tests.control_plane.waiting import PATIENCE_S
 from tests.control_plane.workloads import MODEL, PREFIX, Workload, get_condition, told_of
 from tests.deploy.chart import Helm
 
-CLOCK = QuickClock(20.0, behind_s=150.0)
+CLOCK = QuickClock(5.0, behind_s=150.0)
+CLAIM_ENDS_S = 240.0
+"""Some times as long as it takes with such a clock until the dead have no claims any more [s]."""
 LLM_D = "llm-d.ai/model-id"
 
 
@@ -71,7 +74,7 @@ async def the_younger_says_why_it_does_not_decide(llama: Workload, older: Produc
 
 async def the_dead_leave_their_claim(llama: Workload, older: Product, younger: Product) -> None:
     older.adapters[0].process.kill()
-    await wait_for_owner(llama, younger)
+    await wait_for_owner(llama, younger, timeout_s=CLAIM_ENDS_S)
     await llama.pin(6)
     await llama.wait_for_planned(6)
     assert await find_decision(llama, get_refusal_name(llama.ref, to_installation(younger))) is None
@@ -104,7 +107,7 @@ async def wait_for_refusal(workload: Workload, product: Product) -> Json:
     )
 
 
-async def wait_for_owner(workload: Workload, product: Product) -> None:
+async def wait_for_owner(workload: Workload, product: Product, timeout_s: float = PATIENCE_S) -> None:
     """Return when an installation decides about a workload."""
     owner = {"namespace": product.namespace, "name": NAME}
     await workload.cluster.wait_for(
@@ -113,6 +116,7 @@ async def wait_for_owner(workload: Workload, product: Product) -> None:
         get_object_name(workload.ref),
         lambda it: it["spec"]["installation"] == owner and "status" in it,
         what=f"{product.namespace} decides",
+        timeout_s=timeout_s,
     )
 
 

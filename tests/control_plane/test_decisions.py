@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -105,7 +105,7 @@ async def open_replica(client: KubeClient, installation: Installation) -> AsyncI
     replica = Replica(client, clock, watch, DecisionWriter(client, clock, watch, events=events, holder="pod-1"))
     running = asyncio.create_task(DecisionReader(watch, clock, replica.show).run())
     try:
-        await watch.wait_synced(30.0)
+        await watch.wait_synced(120.0)
         yield replica
     finally:
         running.cancel()
@@ -322,6 +322,13 @@ async def test_a_whole_life_needs_no_more_rights_than_these(world: World) -> Non
     file = await cluster.write_service_account_kubeconfig(home, "adapter")
     await grant(cluster, home)
     client = await cluster.open_client(file)
+
+    async def may_begin() -> bool:
+        with suppress(Denied):
+            return "items" in await client.list(CONFIG_MAPS, home)
+        return False
+
+    await cluster.wait_until(may_begin, bool, what="the rights are known")
     async with open_replica(client, world.ours) as replica:
         states = KubeStateStore(client, replica.clock, world.ours)
         await states.load()

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import pytest
 
 from adapter.clock import ScaledClock
 from adapter.cluster import AmountKind, ClusterView, VariantFacts
+from adapter.errors import Denied
 from adapter.inventory import PodEntry, WorkloadEntry
 from adapter.kube.client import Json, KubeClient, PatchType
 from adapter.kube.discovery import ClusterWatch, DiscoveryOptions, WorkloadClaim
 from adapter.kube.resource import (
     DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
+    NODES,
     PODS,
+    REPLICA_SETS,
     RESOURCE_QUOTAS,
     STATEFUL_SETS,
     Resource,
@@ -128,7 +132,7 @@ async def test_a_rolling_update_with_surge_does_not_inflate_what_is_asked_for(cl
     async with open_kubelet(kubelet, [NODE]), _watching(cluster.client, namespace) as watch:
         view = await _wait_for_view(cluster, watch, lambda it: len(_list_pods(it)) == 2, "two ready pods")
         old = {pod.pod for pod in _list_pods(view)}
-        kubelet.startup_s = 3.0
+        kubelet.startup_s = 10.0
         change = {"spec": {"template": {"metadata": {"annotations": {"again": "1"}}}}}
         await cluster.client.patch(DEPLOYMENTS, namespace, "llama", change)
         view = await _wait_for_view(
@@ -165,8 +169,12 @@ async def test_pods_without_a_place_bound_the_plan_until_there_is_one(cluster: C
         (trouble,) = view.troubles
         assert trouble.reason.code is ReasonCode.UNSCHEDULABLE
         await kubelet.add_node(FakeNode("discovery-node-2", "NVIDIA-L40S", 4))
-        view = await _wait_for_view(cluster, watch, lambda it: len(_list_pods(it)) == 3, "three ready pods")
-        assert (view.amounts, view.troubles) == ((), ())
+        await _wait_for_view(
+            cluster,
+            watch,
+            lambda it: len(_list_pods(it)) == 3 and not it.amounts and not it.troubles,
+            "three ready pods and no bound",
+        )
 
 
 async def test_an_evicted_pod_is_no_replica(cluster: Cluster) -> None:
@@ -341,6 +349,14 @@ async def _grant(cluster: Cluster, namespace: str, rules: tuple[Json, ...]) -> N
     await cluster.apply(CLUSTER_ROLE_BINDINGS, None, binding)
 
 
+async def _may_list(client: KubeClient, resource: Resource) -> bool:
+    try:
+        await client.list(resource)
+    except Denied:
+        return False
+    return True
+
+
 async def test_the_rights_that_are_documented_suffice_and_each_is_needed(cluster: Cluster) -> None:
     namespace = await cluster.create_namespace()
     await cluster.create(DEPLOYMENTS, namespace, make_deployment("llama", 1, annotations=MODEL))
@@ -364,10 +380,14 @@ async def test_the_rights_that_are_documented_suffice_and_each_is_needed(cluster
                 await task
 
     assert await find_failures(lambda it: it.is_synced and bool(it.get_view().variants)) == ()
-    for resource in ("pods", "nodes", "resourcequotas", "deployments", "statefulsets", "replicasets"):
-        fewer = tuple({**rule, "resources": [name for name in rule["resources"] if name != resource]} for rule in RULES)
+    for resource in (PODS, NODES, RESOURCE_QUOTAS, DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS):
+        plural = resource.plural
+        fewer = tuple({**rule, "resources": [name for name in rule["resources"] if name != plural]} for rule in RULES)
         await _grant(cluster, namespace, tuple(rule for rule in fewer if rule["resources"]))
+        await cluster.wait_until(
+            partial(_may_list, client, resource), lambda may: not may, what=f"no right to {plural}"
+        )
         failures = await find_failures(lambda it: bool(it.failures))
-        assert all(failure.startswith(f"the right to list {resource}") for failure in failures)
+        assert all(failure.startswith(f"the right to list {plural}") for failure in failures)
     await cluster.delete(CLUSTER_ROLE_BINDINGS, None, f"discovery-{namespace}")
     await cluster.delete(CLUSTER_ROLES, None, f"discovery-{namespace}")

@@ -68,7 +68,7 @@ async def test_pods_are_bound_ready_scaled_and_gone(cluster: Cluster) -> None:
 
 async def test_a_pod_is_ready_when_its_start_is_over_and_answers_503_before(cluster: Cluster) -> None:
     namespace = await cluster.create_namespace()
-    kubelet = make_kubelet(cluster, startup_s=3.0)
+    kubelet = make_kubelet(cluster, startup_s=10.0)
     async with open_kubelet(kubelet, [NODE]), aiohttp.ClientSession() as session:
         await cluster.create(DEPLOYMENTS, namespace, make_deployment("model"))
         pods = await cluster.wait_until(
@@ -92,7 +92,7 @@ async def test_a_pod_that_is_scaled_away_finishes_its_requests(cluster: Cluster)
         await cluster.create(DEPLOYMENTS, namespace, make_deployment("model"))
         await wait_for_ready(cluster, namespace, "model", 1)
         (life,) = kubelet.get_ready(namespace)
-        asked = {"model": "model", "prompt": [1], "max_tokens": 500, "ignore_eos": True}  # 5 s
+        asked = {"model": "model", "prompt": [1], "max_tokens": 1500, "ignore_eos": True}  # 15 s
         answer = asyncio.create_task(session.post(f"{life.url}/v1/completions", json=asked).__aenter__())
         await cluster.wait_until(count_running(kubelet), lambda it: it == 1, what="a request is running")
         await scale(cluster, namespace, "model", 0)
@@ -101,7 +101,7 @@ async def test_a_pod_that_is_scaled_away_finishes_its_requests(cluster: Cluster)
         )
         assert pod["status"]["podIP"] == life.address
         response = await answer
-        assert (await response.json())["usage"]["completion_tokens"] == 500
+        assert (await response.json())["usage"]["completion_tokens"] == 1500
         await cluster.wait_until(lambda: list_pods(cluster, namespace), lambda it: not it, what="the pod is gone")
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.control_plane.control_plane import choose_ports
+from tests.builders.ports import choose_ports
 from tests.control_plane.fake_service import FakeService, open_fake_service
 
 

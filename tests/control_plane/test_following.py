@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.control_plane.asking import wait_for_number
 from tests.control_plane.autoscalers import make_autoscaler
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.product import open_product
@@ -45,7 +46,7 @@ async def test_the_default_tolerance_is_told_and_loses_a_step_until_it_is_bridge
 
             await llama.pin(11)
             found = await llama.wait_for_autoscaler(has_decided_upon(11), what="has read 11")
-            assert await product.read_number(llama.namespace, "llama") == 11
+            await wait_for_number(cluster.client, llama, 11)
             assert found["status"]["desiredReplicas"] == await llama.read_replicas() == 10
 
             await llama.patch_autoscaler(yaml.safe_load(obstacle["remedy"]))

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from adapter.clock import Clock, ScaledClock
+from adapter.clock import ScaledClock
 from adapter.errors import Conflict, Denied, Expired, NotFound
 from adapter.kube import reflector
 from adapter.kube.client import Json, KubeClient
@@ -38,11 +38,15 @@ from tests.builders.stepped_clock import until
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.control_plane import Part
 from tests.control_plane.pods import make_deployment
+from tests.control_plane.served_adapter import ShiftedClock
 from tests.control_plane.sweeping import CUSTOM_RESOURCE_DEFINITIONS
 from tests.control_plane.waiting import wait_until
 
-FAST = 20.0
+FAST = 10.0
 """Clocks that run so much faster make minutes of waiting short; the API server lives at its own pace."""
+
+LEASE_S, RENEW_S, RETRY_S = 9.0, 6.0, 1.0
+"""Shorter than usual, so that a machine that stands still for some seconds does not break the promise for us."""
 
 ENGINES = Resource("test.example", "v1", "engines", "Engine")
 
@@ -82,7 +86,7 @@ async def test_a_cache_follows_what_happens_and_an_api_server_that_goes_away(
         await client.create(CONFIG_MAPS, namespace, make_config(f"c{number}"))
     cache = ObjectCache(client, CONFIG_MAPS, namespace, clock=clock, query={"labelSelector": "ours"})
     async with running(cache):
-        await cache.wait_synced(30.0)
+        await cache.wait_synced(120.0)
         assert list_names(cache) == [f"c{number}" for number in range(10)]
         first = cache.get(namespace, "c0")
         assert first is not None
@@ -90,7 +94,7 @@ async def test_a_cache_follows_what_happens_and_an_api_server_that_goes_away(
         await client.delete(CONFIG_MAPS, namespace, "c1")
         await client.patch(CONFIG_MAPS, namespace, "c2", {"data": {"a": "1"}})
         await client.create(CONFIG_MAPS, namespace, make_config("d"))
-        await until(lambda: "d" in list_names(cache))
+        await until(lambda: "d" in list_names(cache) and "c1" not in list_names(cache))
         changed = cache.get(namespace, "c2")
         assert changed is not None
         assert (changed["data"], cache.get(namespace, "c1")) == ({"a": "1"}, None)
@@ -109,13 +113,17 @@ async def test_a_watch_of_a_server_that_stands_still_is_noticed(cluster: Cluster
     clock = ScaledClock.starting_now(FAST)
     process = cluster.control_plane.get_process(Part.API_SERVER)
     async with running(ObjectCache(cluster.client, CONFIG_MAPS, namespace, clock=clock)) as cache:
-        await cache.wait_synced(30.0 * FAST)
+        await cache.wait_synced(120.0 * FAST)
+        await cluster.client.create(CONFIG_MAPS, namespace, make_config("heard"))
+        await until(lambda: "heard" in list_names(cache))  # so there is a watch
         before_s = clock.now_s()
         process.pause()
         try:
             await until(lambda: cache.behind_since_s is not None)
+            noticed_s = clock.now_s()
             assert cache.behind_since_s is not None
-            assert before_s - reflector.SILENCE_S <= cache.behind_since_s <= before_s + 1.0 * FAST
+            # It is dated back to when something was heard last, which is as long ago as the silence that tells it.
+            assert before_s - reflector.SILENCE_S <= cache.behind_since_s <= noticed_s - reflector.SILENCE_S
         finally:
             process.resume()
         await cluster.client.create(CONFIG_MAPS, namespace, make_config("a"))
@@ -158,7 +166,7 @@ async def watch_until_refused(client: KubeClient, namespace: str, version: str) 
 async def test_an_optional_kind_that_comes_later_is_found(cluster: Cluster, namespace: str) -> None:
     clock = ScaledClock.starting_now(FAST)
     async with running(ObjectCache(cluster.client, ENGINES, clock=clock, is_optional=True)) as cache:
-        await cache.wait_synced(30.0 * FAST)
+        await cache.wait_synced(120.0 * FAST)
         assert (cache.list(), cache.failure) == ((), None)
         await cluster.create(CUSTOM_RESOURCE_DEFINITIONS, None, make_crd(ENGINES))
         body = {"metadata": {"name": "e"}, "spec": {"replicas": 2}}
@@ -190,7 +198,8 @@ async def test_one_leads_until_it_is_killed_then_another_within_fifteen_seconds(
     leads: list[str] = []
 
     def stand(name: str, client: KubeClient) -> asyncio.Task[None]:
-        elector = LeaderElector(client, clock, namespace=namespace, name="leader", identity=name)
+        times = {"lease_s": LEASE_S, "renew_s": RENEW_S, "retry_s": RETRY_S}
+        elector = LeaderElector(client, clock, namespace=namespace, name="leader", identity=name, **times)
         electors.append(elector)
 
         async def lead() -> None:
@@ -208,18 +217,20 @@ async def test_one_leads_until_it_is_killed_then_another_within_fifteen_seconds(
     killed_s = clock.now_s()
     first.cancel()
     await asyncio.wait({first})
-    await until(lambda: electors[1].is_leader)
-    assert 8.0 < clock.now_s() - killed_s < 15.0
+    renewed_s = parse_time_s((await cluster.client.get(LEASES, namespace, "leader"))["spec"]["renewTime"])
     await until(lambda: leads == ["first", "second"])
     lease = (await cluster.client.get(LEASES, namespace, "leader"))["spec"]
-    assert (lease["holderIdentity"], lease["leaseTransitions"], lease["leaseDurationSeconds"]) == ("second", 1, 12)
-    assert abs(parse_time_s(lease["renewTime"]) - clock.now_s()) < 60.0
+    assert (lease["holderIdentity"], lease["leaseTransitions"], lease["leaseDurationSeconds"]) == ("second", 1, LEASE_S)
+    took_over_s = parse_time_s(lease["acquireTime"])
+    assert took_over_s - renewed_s >= LEASE_S
+    assert took_over_s - killed_s < 15.0
 
     third = stand("third", cluster.client)
     await until(lambda: electors[2].holder == "second")
     second.cancel()
     await asyncio.wait({second})
-    assert (await cluster.client.get(LEASES, namespace, "leader"))["spec"].get("holderIdentity") == ""
+    emptied = (await cluster.client.get(LEASES, namespace, "leader"))["spec"].get("holderIdentity")
+    assert emptied in ("", "third")  # who was asked to end gave it up, and the other may be as quick as we are
     await until(lambda: electors[2].is_leader)
     await cluster.client.delete(LEASES, namespace, "leader")
     await wait_until(
@@ -290,7 +301,7 @@ async def test_discovery_finds_the_built_in_kinds(cluster: Cluster) -> None:
 
 
 async def test_events_are_taken_counted_and_seen_on_the_object(cluster: Cluster, namespace: str) -> None:
-    clock = ScaledClock.starting_now(600.0)
+    clock = ShiftedClock()
     made = await cluster.create(DEPLOYMENTS, namespace, make_deployment("a"))
     about = ObjectReference("apps/v1", "Deployment", namespace, "a", made["metadata"]["uid"])
     writer = EventWriter(cluster.client, clock, instance="pod-a")
@@ -312,7 +323,7 @@ async def test_events_are_taken_counted_and_seen_on_the_object(cluster: Cluster,
     assert [item["regarding"]["name"] for item in listed["items"]] == ["event-node"]
 
 
-async def write_twice(writer: EventWriter, clock: Clock, about: ObjectReference) -> None:
+async def write_twice(writer: EventWriter, clock: ShiftedClock, about: ObjectReference) -> None:
     await writer.write(about, "Planned", "two replicas", action="Publish")
-    await clock.sleep(QUIET_S)
+    clock.shift_s += QUIET_S
     await writer.write(about, "Planned", "two replicas", action="Publish")

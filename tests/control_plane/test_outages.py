@@ -9,11 +9,17 @@ from pathlib import Path
 from adapter.errors import NotFound
 from adapter.kube.client import Json, PatchType
 from adapter.kube.resource import API_SERVICES, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES
-from tests.control_plane.asking import ask_number, cannot_read, find_leader, list_failed_reads, open_direct_client
+from tests.control_plane.asking import (
+    ask_number,
+    cannot_read,
+    find_leader,
+    list_failed_reads,
+    open_direct_client,
+    wait_for_number,
+)
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.control_plane import Part
 from tests.control_plane.fake_gateway import open_fake_gateway
-from tests.control_plane.fake_service import open_fake_service
 from tests.control_plane.gateway_models import make_gateway_model, to_rate_per_s
 from tests.control_plane.kubectl import run_kubectl
 from tests.control_plane.pods import make_deployment
@@ -22,7 +28,7 @@ from tests.control_plane.sampling import sampling
 from tests.control_plane.workloads import MODEL, PREFIX, Workload, get_condition, told_of
 from tests.deploy.chart import Helm
 
-GONE_S = 60.0
+GONE_S = 120.0
 """A namespace that waited for us is gone within so long after our return [s]."""
 
 
@@ -33,9 +39,7 @@ async def begin(product: Product, workload: Workload, replicas: int) -> None:
     await cluster.create(DEPLOYMENTS, workload.namespace, make_deployment(workload.name, 1, annotations=pinned))
     await product.start()
     await workload.wait_for_planned(replicas)
-    await cluster.wait_until(
-        lambda: ask_number(cluster.client, workload), lambda number: number == replicas, what=f"{replicas} is told"
-    )
+    await wait_for_number(cluster.client, workload, replicas)
     await workload.follow()
     await workload.wait_for_replicas(replicas)
 
@@ -55,7 +59,8 @@ async def one_goes_and_comes_back(product: Product, llama: Workload, folder: Pat
     cluster, leader = product.cluster, await find_leader(product)
     (standby,) = [adapter for adapter in product.adapters if adapter is not leader]
     clients = [await open_direct_client(cluster, adapter, folder) for adapter in product.adapters]
-    assert [await ask_number(client, llama) for client in clients] == [4, 4]
+    for client in clients:
+        await wait_for_number(client, llama, 4)
     async with sampling(told=partial(ask_number, cluster.client, llama), asked=llama.read_replicas) as samples:
         standby.process.kill()
         await samples["told"].wait_for_looks(20)
@@ -64,10 +69,12 @@ async def one_goes_and_comes_back(product: Product, llama: Workload, folder: Pat
         await llama.pin(5)
         await llama.wait_for_replicas(5)
         await samples["told"].wait_for_looks(10)
-    assert samples["told"].seen == ["4", "5"]
+    assert samples["told"].numbers == ["4", "5"]
+    assert samples["told"].failed_looks <= 1, samples["told"].failures  # what it had in hand when it was killed
     assert samples["asked"].seen == ["4", "5"]
-    assert [await ask_number(client, llama) for client in clients] == [5, 5]
-    assert await list_failed_reads(llama) == []
+    for client in clients:
+        await wait_for_number(client, llama, 5)
+    assert len(await list_failed_reads(llama)) <= 1
 
 
 async def all_go_and_come_back(product: Product, llama: Workload) -> None:
@@ -123,9 +130,9 @@ async def test_what_is_too_old_is_no_number_any_more_and_the_hpa_shows_why(
 ) -> None:
     llama = Workload(cluster, await cluster.create_namespace("chat"))
     await llama.create(1)
-    async with open_fake_gateway() as gateway, open_fake_service([get_address(gateway.url)]) as road:
+    async with open_fake_gateway() as gateway:
         gateway.set_rate(llama.namespace, "chat", to_rate_per_s(3))
-        model = make_gateway_model(llama.namespace, f"http://127.0.0.1:{road.port}/metrics")
+        model = make_gateway_model(llama.namespace, gateway.url)
         values = {
             "config": {"models": [model], "publishing": {"max_decision_age": "5s"}, "decision": {"stale_after": "2s"}}
         }
@@ -134,18 +141,21 @@ async def test_what_is_too_old_is_no_number_any_more_and_the_hpa_shows_why(
                 await product.start()
                 await llama.wait_for_replicas(3)
 
-                road.set_backends(())
-                road.drop_connections()
+                gateway.hide()
                 limit = "the limit is 5 s"
                 found = await llama.wait_for_autoscaler(cannot_read(limit), what="shows our message")
                 assert "the decision about 'llama' is" in get_condition(found["status"], "ScalingActive")["message"]
-                assert any(limit in told for told in await list_failed_reads(llama))
+                await cluster.wait_until(
+                    partial(list_failed_reads, llama),
+                    lambda notes: any(limit in note for note in notes),
+                    what="an event tells our message",
+                )
                 await llama.wait_for_condition("Fresh", "False")
                 assert await llama.read_replicas() == 3
                 await product.wait_available()
 
                 gateway.set_rate(llama.namespace, "chat", to_rate_per_s(4))
-                road.set_backends([get_address(gateway.url)])
+                gateway.show()
                 await llama.wait_for_replicas(4)
                 await a_frozen_replica_moves_nothing(product, llama)
 
@@ -157,16 +167,9 @@ async def a_frozen_replica_moves_nothing(product: Product, llama: Workload) -> N
         adapter.process.pause()
         await asyncio.sleep(6.0)
         adapter.process.resume()
-        await cluster.wait_until(
-            lambda: ask_number(cluster.client, llama), lambda number: number == 4, what="the number is told again"
-        )
+        await wait_for_number(cluster.client, llama, 4)
         await samples["asked"].wait_for_looks(20)
     assert samples["asked"].seen == ["4"]
-
-
-def get_address(url: str) -> tuple[str, int]:
-    host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
-    return host, int(port)
 
 
 async def test_an_api_server_that_restarts_and_a_frozen_etcd_move_no_number(
@@ -192,14 +195,17 @@ async def test_an_api_server_that_restarts_and_a_frozen_etcd_move_no_number(
                 etcd.pause()
                 await asyncio.sleep(10.0)  # longer than a leader may be unable to renew its lease
                 etcd.resume()
-                await cluster.wait_until(
-                    llama.read_replicas, lambda replicas: replicas == 5, what="the API server answers again"
-                )
-                await llama.pin(6)
+                await cluster.wait_until(partial(try_to_pin, llama, 6), bool, what="the API server writes again")
                 await llama.wait_for_replicas(6)
                 for sample in samples.values():
                     await sample.wait_for("6")
             for sample in samples.values():
                 assert sample.numbers == ["4", "5", "6"]
                 assert all("cut off from the API server" in failure for failure in sample.failures)
-            assert await find_leader(product) is not None
+            await cluster.wait_until(partial(find_leader, product), bool, what="somebody leads")
+
+
+async def try_to_pin(workload: Workload, replicas: int) -> bool:
+    """Pin a workload; Unreachable while nothing can be written."""
+    await workload.pin(replicas)
+    return True

@@ -119,7 +119,11 @@ async def see_it_left_alone(product: Product, llama: Workload, foreign: Json) ->
     await llama.wait_for_planned(3)
     for adapter in product.adapters:
         await wait_for_ownership(product, adapter, "Foreign")
-        assert await read_page(adapter, f"/metrics/{llama.namespace}/llama") != ""
+        await product.cluster.wait_until(
+            partial(read_page, adapter, f"/metrics/{llama.namespace}/llama"),
+            bool,
+            what=f"{adapter.name} shows a number",
+        )
         (said,) = [line for line in adapter.process.read_end(400).splitlines() if '"api_service_ownership"' in line]
         event = json.loads(said)
         assert (event["level"], event["owner"]) == ("error", "keda/keda-operator-metrics-apiserver")

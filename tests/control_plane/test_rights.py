@@ -56,7 +56,7 @@ PINNED = 3
 CERTIFICATE = f"{NAME}-certificate"
 HEARTBEAT = "variant-autoscaler-heartbeat"
 ENGINE = EngineSettings("chat", IterationLaw(0.01, 1e-4, 1e-9, 1e-5), kv_capacity_tokens=100_000)
-STORY_S = 120.0
+STORY_S = 300.0
 
 
 def make_values(namespace: str) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 
 from adapter.errors import Refused
 from adapter.kube.client import Json
+from tests.control_plane.asking import wait_for_number
 from tests.control_plane.autoscalers import make_autoscaler
 from tests.control_plane.cluster import Cluster
 from tests.control_plane.fake_gateway import FakeGateway, open_fake_gateway
@@ -44,7 +46,7 @@ async def test_an_hpa_goes_to_zero_by_itself_and_wakes_with_the_first_request(
                 await llama.wait_for_replicas(0)
                 await llama.wait_for_autoscaler(has_scaled_to_zero, what="says that it went to zero")
                 await llama.wait_for_condition("Following", "True")
-                assert await product.read_number(llama.namespace, "llama") == 0
+                await wait_for_number(cluster.client, llama, 0)
                 gateway.set_rate(llama.namespace, "chat", 0.5, waiting=1)
                 await llama.wait_for_replicas(1)
                 gateway.set_rate(llama.namespace, "chat", to_rate_per_s(3))
@@ -75,14 +77,16 @@ async def test_where_the_hpa_stays_at_one_our_own_hand_steps_between_zero_and_on
                 (adapter,) = product.adapters
                 await product.start()
                 await llama.wait_for_replicas(0)
-                status = await llama.wait_for_condition("Following", "True")
-                assert status["zeroedBy"] == "variant-autoscaler"
-                adapter.process.stop()
+                await llama.wait_for_condition("Following", "True")
+                await llama.wait_for_decision(
+                    lambda it: it.get("zeroedBy") == "variant-autoscaler", what="it is known who put it to zero"
+                )
+                await asyncio.to_thread(adapter.process.stop)
                 adapter.process.start()  # whoever starts anew knows who put it to zero
                 await product.wait_ready()
                 gateway.set_rate(llama.namespace, "chat", 0.5, waiting=1)
                 await llama.wait_for_replicas(1)
-                status = await llama.wait_for_decision(lambda it: "zeroedBy" not in it, what="it is awake")
+                await llama.wait_for_decision(lambda it: "zeroedBy" not in it, what="it is awake")
                 gateway.set_rate(llama.namespace, "chat", to_rate_per_s(3))
                 await llama.wait_for_replicas(3)
 
@@ -96,7 +100,7 @@ async def test_where_the_hpa_stays_at_one_our_own_hand_steps_between_zero_and_on
                 await llama.pin(0)
                 await llama.wait_for_replicas(0)
                 await llama.wait_for_decision(lambda it: it.get("zeroedBy"), what="it is known who put it to zero")
-                adapter.process.stop()
+                await asyncio.to_thread(adapter.process.stop)
                 lines = await _run_printed_line_that_wakes(cluster)
                 assert lines == [
                     f"kubectl -n {llama.namespace} scale Deployment/llama --current-replicas=0 --replicas=1"

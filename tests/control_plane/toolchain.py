@@ -37,11 +37,11 @@ def find_go(cache: Path, say: Say) -> Go:
     Unavailable
         When there is none and none can be had.
     """
-    environment = cache / "go"
-    for command in (*_list_places(), environment / "bin" / "go"):
+    for command in _list_places():
         go = _look(command)
         if go is not None:
             return go
+    environment = cache / "go"
     cache.mkdir(parents=True, exist_ok=True)
     with lock(cache / "go.lock", "go", say):
         go = _look(environment / "bin" / "go")
@@ -66,7 +66,7 @@ def _look(command: Path) -> Go | None:
     try:
         # "local": the version of this very toolchain, not of one it would fetch
         answer = subprocess.run(
-            [command, "env", "GOVERSION"], capture_output=True, text=True, timeout=30.0, check=True
+            [command, "env", "GOVERSION"], capture_output=True, text=True, timeout=120.0, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

@@ -12,7 +12,7 @@ from adapter.errors import NotFound, Unreachable
 
 T = TypeVar("T")
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """Long enough for a slow machine: what is in order takes a small part of it [s]."""
 
 _LOOK_EVERY_S = 0.1

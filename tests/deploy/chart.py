@@ -17,7 +17,7 @@ CHART = ROOT / "charts" / "variant-autoscaler"
 RELEASE = "variant-autoscaler"
 NAMESPACE = "variant-autoscaler"
 KUBERNETES = "1.37.0"
-_LONGEST_RENDERING_S = 60.0
+_LONGEST_RENDERING_S = 300.0
 
 
 class ChartRefused(Exception):

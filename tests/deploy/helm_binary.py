@@ -63,7 +63,7 @@ def get_binary() -> Path:
 
 def _is_helm_4(command: Path) -> bool:
     try:
-        answer = subprocess.run([command, "version"], capture_output=True, text=True, timeout=60.0, check=True)
+        answer = subprocess.run([command, "version"], capture_output=True, text=True, timeout=300.0, check=True)
     except (OSError, subprocess.SubprocessError):
         return False
     return re.search(r'\bVersion:"v4\.', answer.stdout) is not None

@@ -76,6 +76,6 @@ def find_obstacle() -> str | None:
     if os.geteuid() != 0:
         return "only root can take the place of another user"
     probe = subprocess.run(
-        [*_UNSHARE, "mount", "-t", "tmpfs", "none", "/tmp"], capture_output=True, text=True, timeout=30.0, check=False
+        [*_UNSHARE, "mount", "-t", "tmpfs", "none", "/tmp"], capture_output=True, text=True, timeout=300.0, check=False
     )
     return None if probe.returncode == 0 else f"no mounts here: {probe.stderr.strip()}"

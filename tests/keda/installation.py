@@ -22,8 +22,8 @@ from adapter.errors import Conflict, NotFound
 from adapter.kube.client import Json, PatchType
 from adapter.kube.mapper import ResourceMapper
 from adapter.kube.resource import SCALED_OBJECTS, SECRETS
+from tests.builders.ports import choose_ports
 from tests.control_plane.cluster import Cluster
-from tests.control_plane.control_plane import choose_ports
 from tests.control_plane.server_process import NotStarted, ServerProcess
 from tests.control_plane.waiting import wait_until
 from tests.keda.build import KedaPrograms

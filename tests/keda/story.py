@@ -63,7 +63,7 @@ class ScaledWorkload:
         """Return the ScaledObject once `is_done` accepts it."""
         workload = self.workload
         return await self.cluster.wait_for(
-            SCALED_OBJECTS, workload.namespace, workload.name, is_done, what=f"the ScaledObject {what}", timeout_s=90.0
+            SCALED_OBJECTS, workload.namespace, workload.name, is_done, what=f"the ScaledObject {what}", timeout_s=240.0
         )
 
     async def wait_for_failures(self, count: int) -> None:

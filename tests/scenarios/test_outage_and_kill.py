@@ -27,7 +27,7 @@ from tests.builders.published import Published, read_published
 
 PROJECT = Path(__file__).resolve().parents[2]
 SPEED = 20.0
-PATIENCE_S, LOOK_EVERY_S = 90.0, 0.25
+PATIENCE_S, LOOK_EVERY_S = 240.0, 0.25
 HIGH_PER_S, DOUBLE_PER_S, LOW_PER_S = 2.0, 4.0, 0.4
 WRONG = {Fault.KILLED: ReasonCode.SCRAPE_FAILED, Fault.FROZEN: ReasonCode.FROZEN, Fault.GARBAGE: ReasonCode.BAD_PAGE}
 

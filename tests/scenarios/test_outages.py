@@ -85,7 +85,7 @@ async def test_half_of_the_pages_frozen_are_told_from_replicas_without_work_on_p
 
 async def play_half_an_outage(fault: Fault, engine_name: EngineName, folder: Path, log: CapturedLog) -> None:
     """Play an outage of half of the pages, growth and fall within it, and its end."""
-    async with open_stage(folder, engine_name, timeout="1s" if fault is Fault.DRIPPING else "10s") as stage:
+    async with open_stage(folder, engine_name, timeout="4s" if fault is Fault.DRIPPING else "10s") as stage:
         await stage.play(SETTLED_PASSES, HIGH_PER_S)
         settled = stage.last
         assert settled.fresh["status"] is True

@@ -71,6 +71,8 @@ class GaugeRule:
         What a series says, None when it says nothing; then the gauge is absent.
     highest
         Greatest possible value; beyond it, or below 0, the gauge is absent.
+    is_first_whole
+        Whether the first part alone is the whole figure, further ones being those of old versions only.
     """
 
     parts: tuple[tuple[str, ...], ...]
@@ -78,6 +80,11 @@ class GaugeRule:
     accepts: Callable[[Labels], bool] = accept_all
     to_value: Callable[[Labels, float], float | None] = _take_value
     highest: float = float("inf")
+    is_first_whole: bool = False
+
+    def list_wholes(self) -> tuple[str, ...]:
+        """Return the names of which each alone is the whole figure; () when it takes several."""
+        return self.parts[0] if len(self.parts) == 1 or self.is_first_whole else ()
 
 
 @dataclass(frozen=True, slots=True)

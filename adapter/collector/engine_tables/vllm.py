@@ -55,7 +55,10 @@ VLLM = EngineTable(
     },
     gauges={
         Gauge.RUNNING_REQUESTS: GaugeRule((("vllm:num_requests_running",),)),
-        Gauge.WAITING_REQUESTS: GaugeRule((("vllm:num_requests_waiting",), ("vllm:num_requests_swapped",))),
+        Gauge.WAITING_REQUESTS: GaugeRule(
+            (("vllm:num_requests_waiting",), ("vllm:num_requests_swapped",)),
+            is_first_whole=True,  # only V0 swaps
+        ),
         Gauge.KV_CACHE_RATIO: GaugeRule(
             (("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),), Fold.LARGEST, highest=1.0
         ),

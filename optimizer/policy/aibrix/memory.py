@@ -11,6 +11,9 @@ from optimizer.policy.aibrix.old_autoscaler import OldAutoscalerState
 from optimizer.policy.aibrix.scaling_settings import ScalingSettings
 from optimizer.policy.aibrix.spreading import LengthShares
 from optimizer.policy.aibrix.windows import MeanWindow
+from optimizer.policy.extremes import keep_extremes, keep_highest
+
+_KEPT_DECIMALS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,9 @@ class OptimizerMemory:
 def encode_autoscaler(state: AutoscalerState) -> dict[str, Any]:
     """Return `state` as plain values."""
     return {
-        "stable": _encode_pairs(state.stable.samples),
-        "panic": _encode_pairs(state.panic.samples),
-        "history": _encode_pairs(state.history),
+        "stable": _encode_window(state.stable),
+        "panic": _encode_window(state.panic),
+        "history": _encode_pairs(keep_extremes(state.history)),
     }
 
 
@@ -60,8 +63,8 @@ def decode_autoscaler(state: object, settings: ScalingSettings) -> AutoscalerSta
         return AutoscalerState.start(settings)
     try:
         return AutoscalerState(
-            MeanWindow(settings.stable_window_s, _decode_samples(state["stable"])),
-            MeanWindow(settings.panic_window_s, _decode_samples(state["panic"])),
+            MeanWindow(settings.stable_window_s, _decode_window(state["stable"])),
+            MeanWindow(settings.panic_window_s, _decode_window(state["panic"])),
             tuple((float(time_s), int(count)) for time_s, count in state["history"]),
         )
     except (KeyError, TypeError, ValueError):
@@ -71,9 +74,9 @@ def decode_autoscaler(state: object, settings: ScalingSettings) -> AutoscalerSta
 def encode_old_autoscaler(state: OldAutoscalerState) -> dict[str, Any]:
     """Return `state` as plain values."""
     return {
-        "stable": _encode_pairs(state.stable.samples),
-        "panic": _encode_pairs(state.panic.samples),
-        "delay": _encode_pairs(_keep_peaks(state.delay.samples)),
+        "stable": _encode_window(state.stable),
+        "panic": _encode_window(state.panic),
+        "delay": _encode_pairs(keep_highest(state.delay.samples)),
         "is_panicking": state.is_panicking,
         "panic_s": state.panic_s,
         "most_replicas": state.most_replicas,
@@ -86,12 +89,12 @@ def decode_old_autoscaler(state: object, settings: ScalingSettings, replicas: in
     if not isinstance(state, Mapping):
         return fresh
     try:
-        stable, panic, delay = (_decode_samples(state[name]) for name in ("stable", "panic", "delay"))
+        stable, panic, delay = *map(_decode_window, (state["stable"], state["panic"])), _decode_samples(state["delay"])
         panic_s = state["panic_s"]
         return OldAutoscalerState(
             MeanWindow(settings.stable_window_s, stable, is_old=True),
             MeanWindow(settings.panic_window_s, panic, is_old=True),
-            MeanWindow(settings.scale_down_delay_s, delay, is_old=True),
+            MeanWindow(settings.scale_down_delay_s, delay, is_old=True, is_thinned=False),
             bool(state["is_panicking"]),
             None if panic_s is None else float(panic_s),
             int(state["most_replicas"]),
@@ -141,17 +144,19 @@ def decode_optimizer(state: object) -> OptimizerMemory:
         return OptimizerMemory()
 
 
-def _keep_peaks(samples: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
-    """Return the samples that can still be the largest of a window: those above every later one."""
-    kept: list[tuple[int, float]] = []
-    for sample in reversed(samples):
-        if not kept or sample[1] > kept[-1][1]:
-            kept.append(sample)
-    return tuple(reversed(kept))
+def _encode_window(window: MeanWindow) -> list[float]:
+    """Return the newest second, and age and value of every sample, all in one list: there are many of them."""
+    newest = window.samples[-1][0] if window.samples else 0
+    return [newest, *(figure for at, value in window.samples for figure in (newest - at, round(value, _KEPT_DECIMALS)))]
+
+
+def _decode_window(figures: Any) -> tuple[tuple[int, float], ...]:
+    newest, *rest = figures
+    return tuple((int(newest) - int(age), float(value)) for age, value in zip(rest[::2], rest[1::2], strict=True))
 
 
 def _encode_pairs(pairs: tuple[tuple[float, float], ...]) -> list[list[float]]:
-    return [list(pair) for pair in pairs]
+    return [[first, round(second, _KEPT_DECIMALS)] for first, second in pairs]
 
 
 def _decode_samples(pairs: Any) -> tuple[tuple[int, float], ...]:

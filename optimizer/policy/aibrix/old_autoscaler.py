@@ -53,8 +53,9 @@ class OldAutoscalerState:
     @classmethod
     def start(cls, settings: ScalingSettings, replicas: int) -> OldAutoscalerState:
         """Return the state before the first tick of a Deployment with `replicas`."""
-        windows = (settings.stable_window_s, settings.panic_window_s, settings.scale_down_delay_s)
-        stable, panic, delay = (MeanWindow(window_s, is_old=True) for window_s in windows)
+        windows = (settings.stable_window_s, settings.panic_window_s)
+        stable, panic = (MeanWindow(window_s, is_old=True) for window_s in windows)
+        delay = MeanWindow(settings.scale_down_delay_s, is_old=True, is_thinned=False)
         return cls(stable, panic, delay, replicas > 1, None, replicas if replicas > 1 else 0)
 
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from optimizer.domain import ServedModel, SignalKind, SignalSpec
+from optimizer.domain import ServedModel, SignalSpec
 from optimizer.errors import InvalidInput
 from optimizer.policy.aibrix.profile import AibrixProfile
 from optimizer.policy.aibrix.scaling_settings import ScalingSettings
+from optimizer.policy.metric_options import LONGEST_WINDOW_S, read_metric
 from optimizer.policy.options import OptionReader
 
 METRIC = "metric"
 """Name of the one signal it asks for."""
-_LONGEST_WINDOW_S = 3600.0
 _UNUSED_PROFILE_KEYS = ("gpu", "created", "e2e", "ttft", "slos")
 
 
@@ -88,8 +88,8 @@ _KEYS: dict[tuple[Algorithm, Version], frozenset[str]] = {
 """The options that count for an algorithm of a version."""
 
 
-def decode_options(options: Mapping[str, object], variants: Sequence[str] | None = None) -> AibrixOptions:
-    """Return the options of plain values; `variants` are the names that profiles may have, None for any.
+def decode_options(options: Mapping[str, object], model: ServedModel | None = None) -> AibrixOptions:
+    """Return the options of plain values, checked against `model` if there is one that has variants.
 
     Raises
     ------
@@ -100,7 +100,8 @@ def decode_options(options: Mapping[str, object], variants: Sequence[str] | None
     algorithm = reader.choice("algorithm", Algorithm.KPA)
     version = reader.choice("version", Version.HEAD)
     signal, target = _read_metric(reader.mapping("metric"))
-    profiles, own_costs = _read_profiles(reader.mapping("profiles"), variants)
+    names = None if model is None or not model.variants else [variant.name for variant in model.variants]
+    profiles, own_costs = _read_profiles(reader.mapping("profiles"), names)
     decoded = AibrixOptions(
         algorithm,
         version,
@@ -114,47 +115,35 @@ def decode_options(options: Mapping[str, object], variants: Sequence[str] | None
     for key in sorted(frozenset().union(*_KEYS.values()) - counted):
         if reader.has(key):
             reader.refuse(key, f"left out with algorithm {algorithm} of version {version}", options[key])
+    if model is not None:
+        _check_bounds(reader, algorithm, model)
     reader.finish()
     return decoded
 
 
-def check_bounds(options: AibrixOptions, model: ServedModel) -> None:
-    """Check that nothing can run away: ``apa`` multiplies what is there, ``optimizer`` buys for loads none carries.
-
-    Raises
-    ------
-    InvalidInput
-        When neither the LLM nor a variant of it has an upper bound, which every PodAutoscaler must have.
-    """
-    if options.algorithm is Algorithm.KPA or model.max_replicas is not None:
+def _check_bounds(reader: OptionReader, algorithm: Algorithm, model: ServedModel) -> None:
+    """Check that nothing can run away: ``apa`` multiplies what is there, ``optimizer`` buys for loads none carries."""
+    if algorithm is Algorithm.KPA or model.max_replicas is not None:
         return
-    for variant in model.variants:
+    for index, variant in enumerate(model.variants):
         if variant.max_replicas is None:
-            field_name = f"variant {variant.name}: max_replicas"
-            raise InvalidInput(field_name, f"given with algorithm {options.algorithm}, which may run away", None)
+            bound = f"given, or max_replicas of the model, with algorithm {algorithm}, which may run away"
+            reader.refuse_model(f"variants[{index}].max_replicas", bound, None)
 
 
 def _read_metric(reader: OptionReader) -> tuple[SignalSpec, float]:
     usual = AibrixOptions()
-    series = reader.text("series", usual.signal.series)
-    kind = reader.choice("kind", SignalKind.GAUGE)
-    quantile = reader.number("quantile", None, above=0.0, below=1.0)
-    if (quantile is None) == (kind is SignalKind.QUANTILE):
-        reader.refuse("quantile", "given with kind quantile, and only then", quantile)
-    labels = reader.mapping("labels")
-    selected = {key: labels.text(key, "") for key in labels.keys}
-    window_s = reader.duration_s("window", 60.0, at_least=1.0, at_most=_LONGEST_WINDOW_S)
     target = reader.number("target", usual.scaling.target, above=0.0)
     if reader.has("series") and not reader.has("target"):
         reader.refuse("target", "given with series: the value of one replica, > 0", None)
-    return SignalSpec(METRIC, series, kind, selected, quantile, window_s), target
+    return read_metric(reader, METRIC, usual.signal.series), target
 
 
 def _read_scaling(reader: OptionReader, target: float, algorithm: Algorithm, version: Version) -> ScalingSettings:
     usual, is_old = ScalingSettings(target), version is Version.OLD
     down_ratio = 0.2 if is_old and algorithm is Algorithm.APA else usual.scale_down_tolerance_ratio
-    observe_s = reader.duration_s("observe_window", 60.0 if is_old else 180.0, at_least=1.0, at_most=_LONGEST_WINDOW_S)
-    panic_s = reader.duration_s("panic_window", 10.0 if is_old else 60.0, at_least=1.0, at_most=_LONGEST_WINDOW_S)
+    observe_s = reader.duration_s("observe_window", 60.0 if is_old else 180.0, at_least=1.0, at_most=LONGEST_WINDOW_S)
+    panic_s = reader.duration_s("panic_window", 10.0 if is_old else 60.0, at_least=1.0, at_most=LONGEST_WINDOW_S)
     if reader.has("panic_window") and panic_s > observe_s:
         reader.refuse("panic_window", f"<= observe_window, which is {observe_s:g} s", panic_s)
     return ScalingSettings(

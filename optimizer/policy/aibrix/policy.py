@@ -40,7 +40,6 @@ from optimizer.policy.aibrix.options import (
     Algorithm,
     Source,
     Version,
-    check_bounds,
     decode_options,
 )
 from optimizer.policy.aibrix.request_memory import step_requests, track_requests
@@ -59,8 +58,7 @@ class AibrixPolicy:
     ) -> tuple[FixedReplicas, PolicyState]:
         """Return the replicas wanted at `now_s` [s]; see `Policy`."""
         del settings  # prices stand in the view
-        options = decode_options(view.model.policy_options)
-        check_bounds(options, view.model)
+        options = decode_options(view.model.policy_options, view.model)
         kind = f"{options.algorithm} {options.version}"
         remembered = state.get("memory") if state.get("kind") == kind else None
         memory: Mapping[str, Any]
@@ -76,8 +74,8 @@ class AibrixPolicy:
         return () if decoded.algorithm is Algorithm.OPTIMIZER else (decoded.signal,)
 
     def check_options(self, model: ServedModel) -> None:
-        """Check the options of `model`, with the names of its variants; see `OptionsChecker`."""
-        check_bounds(decode_options(model.policy_options, [variant.name for variant in model.variants]), model)
+        """Check the options of `model`, against its variants too; see `OptionsChecker`."""
+        decode_options(model.policy_options, model)
 
 
 def _propose_pools(

@@ -4,6 +4,9 @@ Lookup: per dimension the nearest tick in log2, halfway up, clamped to the borde
 longest that was measured. Of a cell the highest rate that meets every bound and is really served (to 90 %) counts, else
 the lowest that meets them; its measured throughput is stored.
 
+The policy and the peer in the simulator look profiles up; both are given them, measured with the peer's own tools, or
+model them: how a benchmark becomes a cell (`measure_cell`) stands here for conformance alone.
+
 Source: AIBrix e3e10f9e (head, 2026-08-22), profile generator and lookup.
 """
 

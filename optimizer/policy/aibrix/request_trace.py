@@ -5,6 +5,9 @@
 Quirks kept: cutting makes ten indexes one lower; a document with any key that is no bucket is refused; one key is read
 a loop, so that a slow loop loses documents. It counts; it clusters nothing.
 
+The peer in the simulator writes and reads documents; there is no store, so the names of keys stand here for conformance
+alone.
+
 Source: AIBrix e3e10f9e (head, 2026-08-22), request trace of the gateway and its reader.
 """
 

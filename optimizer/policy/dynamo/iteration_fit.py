@@ -28,11 +28,12 @@ class IterationSample:
 
 @dataclass(frozen=True, slots=True)
 class SampleStore:
-    """Samples of one or two quantities, oldest first."""
+    """Samples of one or two quantities, oldest first; how many are kept, in how many cells, and needed for a fit."""
 
     samples: tuple[IterationSample, ...] = ()
     most_samples: int = MOST_SAMPLES
     cells: int = CELLS
+    least_samples: int = LEAST_SAMPLES
 
     def add(self, sample: IterationSample) -> SampleStore:
         """Return the store with `sample`, without the oldest of the fullest cell if it is full."""
@@ -78,7 +79,7 @@ def fit_aggregated(store: SampleStore) -> AggregatedLaw | None:
 def _fit(store: SampleStore) -> list[float] | None:
     """Return slopes and intercept of the least squares over all samples, by the normal equations of centered values."""
     samples = store.samples
-    if len(samples) < LEAST_SAMPLES:
+    if len(samples) < store.least_samples:
         return None
     means = [math.fsum(column) / len(samples) for column in zip(*(entry.quantities for entry in samples), strict=True)]
     mean_s = math.fsum(entry.time_s for entry in samples) / len(samples)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from optimizer.policy.extremes import keep_extremes
 from optimizer.policy.hpa_law.behavior import Proposal, Step
 from optimizer.policy.hpa_law.law import HpaState
 
 
 def encode_hpa_state(state: HpaState) -> dict[str, object]:
-    """Return plain JSON values of `state`; of equal proposals in a row only the newest, which lasts longest."""
-    later = (*(proposal.replicas for proposal in state.proposals[1:]), None)
-    kept = (proposal for proposal, after in zip(state.proposals, later, strict=False) if proposal.replicas != after)
+    """Return plain JSON values of `state`; of the proposals those that can still be an extreme of a window."""
+    kept = keep_extremes([(proposal.time_s, proposal.replicas) for proposal in state.proposals])
     return {
-        "proposals": [[proposal.time_s, proposal.replicas] for proposal in kept],
+        "proposals": [list(proposal) for proposal in kept],
         "steps": [[step.time_s, step.change] for step in state.steps],
         "scaled_to_zero": state.scaled_to_zero,
     }

@@ -21,6 +21,7 @@ from optimizer.policy.knative.window import BucketWindow
 
 _KEPT_DECIMALS = 4
 _LONGEST = 3600  # seconds of a window
+_EXACT_S, _MOST_STRETCHES = 60, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +131,30 @@ def _wait_for_zero(state: PoolState, now_s: float, settings: KnativeSettings) ->
 
 
 def _encode_window(window: BucketWindow) -> dict[str, object]:
+    rounded = (round(value, _KEPT_DECIMALS) for value in _thin(window))
     return {
         "first": window.first,
         "last": window.last,
-        "runs": [
-            [value, len(list(run))] for value, run in groupby(round(value, _KEPT_DECIMALS) for value in window.sums)
-        ],
+        "runs": [[value, len(list(run))] for value, run in groupby(rounded)],
     }
+
+
+def _thin(window: BucketWindow) -> tuple[float, ...]:
+    """Return the sums by second, those of long ago spread evenly over stretches: their total is what it was.
+
+    The newest minute stays as it is: no weight worth speaking of lies beyond it. So does a window that is no
+    longer.
+    """
+    stretch_s = math.ceil(window.length / _MOST_STRETCHES)
+    if stretch_s <= 1:
+        return window.sums
+    oldest = window.last - len(window.sums) + 1
+    kept: list[float] = []
+    for _, run in groupby(enumerate(window.sums, oldest), key=lambda entry: entry[0] // stretch_s):
+        seconds = [value for _, value in run]
+        is_whole = oldest + len(kept) + len(seconds) <= window.last - _EXACT_S
+        kept += [math.fsum(seconds) / len(seconds)] * len(seconds) if is_whole else seconds
+    return tuple(kept)
 
 
 def _decode_window(document: Mapping[str, object], empty: BucketWindow) -> BucketWindow:

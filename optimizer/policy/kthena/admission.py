@@ -1,5 +1,7 @@
 """What the peer's webhook refuses of a policy object, and what it lets pass. It reads no option of ours.
 
+The peer in the simulator is judged by it before a run; the product's own checks are stricter.
+
 Source
 ------
 Kthena's validation at 3cc057284c34 (2026-08-21). Let pass, though it fails later: bounds the wrong way round outside

@@ -17,18 +17,14 @@ MOST_UNBOUNDED_REPLICAS = 10_000
 
 def check_model(reader: OptionReader, options: KthenaOptions, model: ServedModel) -> None:
     """Refuse at `reader` what does not fit `model`."""
-    if not model.variants:
-        reader.refuse("target", "that of an LLM with variants", model.model_id)
-    for variant in model.variants:
-        _check_variant(reader, variant)
+    for index, variant in enumerate(model.variants):
+        _check_variant(reader, f"variants[{index}]", variant)
     if model.max_replicas is not None and model.min_replicas > model.max_replicas:
-        reader.refuse(
-            "", f"for an LLM whose min_replicas are <= its max_replicas, {model.max_replicas}", model.min_replicas
-        )
+        reader.refuse_model("max_replicas", f">= min_replicas {model.min_replicas}", model.max_replicas)
     workloads = Counter(variant.workload for variant in model.variants)
     for workload, count in workloads.items():
         if count > 1:
-            reader.refuse("", f"for variants of different workloads, {count} name", workload.name)
+            reader.refuse_model("variants", f"of different workloads, {count} name", workload.name)
     _check_capacities(reader, options, model)
     if options.get_target(model) is TargetKind.DISAGGREGATED:
         _check_roles(reader, options, model)
@@ -55,12 +51,12 @@ def is_fixed(bounds: Bounds) -> bool:
     return 0 < bounds[0] == bounds[1]
 
 
-def _check_variant(reader: OptionReader, variant: Variant) -> None:
+def _check_variant(reader: OptionReader, path: str, variant: Variant) -> None:
     least, most, cost = variant.min_replicas, variant.max_replicas, variant.cost_per_hour
     if most is not None and least > most:
-        reader.refuse("", f"for variants with min_replicas <= max_replicas; {variant.name} has {most}", least)
+        reader.refuse_model(f"{path}.max_replicas", f">= min_replicas {least}", most)
     if cost is not None and not (isfinite(cost) and cost >= 0.0):
-        reader.refuse("", f"for variants with a finite cost_per_hour >= 0; {variant.name} has another", cost)
+        reader.refuse_model(f"{path}.cost_per_hour", "finite and >= 0", cost)
 
 
 def _check_capacities(reader: OptionReader, options: KthenaOptions, model: ServedModel) -> None:

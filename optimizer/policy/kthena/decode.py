@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from optimizer.domain import Role, ServedModel, SignalKind, SignalSpec
+from optimizer.domain import Role, ServedModel
 from optimizer.policy.kthena.behavior import Behavior, PanicRule, RateLimit, Select
 from optimizer.policy.kthena.checks import check_model
 from optimizer.policy.kthena.options import (
@@ -15,17 +15,17 @@ from optimizer.policy.kthena.options import (
     TargetKind,
 )
 from optimizer.policy.kthena.ratio import RatioRule
+from optimizer.policy.metric_options import read_metric_sum
 from optimizer.policy.options import OptionReader
 
 LONGEST_PERIOD_S = 1800.0
 """Longest window of any kind [s]."""
-_COUNTER_SUFFIX = "_total"
 _ROLES = (Role.PREFILL, Role.DECODE)
 _SELECTS = (Select.OR.value, Select.AND.value)
 
 
 def decode_options(options: Mapping[str, object], model: ServedModel | None = None) -> KthenaOptions:
-    """Return the options, checked against `model` if there is one.
+    """Return the options, checked against `model` if there is one that has variants.
 
     Raises
     ------
@@ -45,8 +45,10 @@ def decode_options(options: Mapping[str, object], model: ServedModel | None = No
         capacity_per_s=capacity_per_s,
         ratio_constraint=_read_ratio(reader),
     )
-    if model is not None:
+    if model is not None and model.variants:
         check_model(reader, decoded, model)
+    elif not decoded.metrics and not decoded.role_metrics and not reader.has("roles"):
+        reader.refuse("metrics", "a list of at least one metric with a source", [])
     reader.finish()
     return decoded
 
@@ -74,37 +76,8 @@ def _read_metrics(reader: OptionReader, prefix: str = "") -> tuple[Metric, ...]:
             known = ", ".join(sources.keys) or "none"
             reader.refuse(f"metrics[{index}].name", f"one of metric_sources, of which there are: {known}", name)
         else:
-            metrics[name] = Metric(name, target_metric, _read_source(sources.mapping(name), f"{prefix}{name}"))
+            metrics[name] = Metric(name, target_metric, read_metric_sum(sources.mapping(name), f"{prefix}{name}"))
     return tuple(metrics.values())
-
-
-def _read_source(reader: OptionReader, name: str) -> tuple[SignalSpec, ...]:
-    series = _read_series(reader)
-    is_counter = any(entry.endswith(_COUNTER_SUFFIX) for entry in series)
-    kind = reader.choice("kind", SignalKind.RATE if is_counter else SignalKind.GAUGE)
-    if is_counter and kind is SignalKind.GAUGE:
-        reader.refuse("kind", "rate, since the series is a counter", kind.value)
-    is_quantile = kind is SignalKind.QUANTILE
-    if is_quantile and len(series) > 1:
-        reader.refuse("series", "one series where kind is quantile, since quantiles do not add up", list(series))
-    quantile_ratio = reader.number("quantile_ratio", None, above=0.0, below=1.0)
-    if not is_quantile and quantile_ratio is not None:
-        reader.refuse("quantile_ratio", "left out where kind is not quantile", quantile_ratio)
-    if is_quantile and quantile_ratio is None:
-        quantile_ratio = 0.95
-    window_s = reader.duration_s("window", 60.0, above=0.0, at_most=LONGEST_PERIOD_S)
-    labels = reader.mapping("labels")
-    selected = {key: labels.text(key, "") for key in labels.keys}
-    return tuple(
-        SignalSpec(name if len(series) == 1 else f"{name}/{index}", entry, kind, selected, quantile_ratio, window_s)
-        for index, entry in enumerate(series)
-    )
-
-
-def _read_series(reader: OptionReader) -> tuple[str, ...]:
-    if isinstance(reader.peek("series"), (list, tuple)):
-        return reader.texts("series", is_required=True) or ("",)
-    return (reader.text("series", "", is_required=True),)
 
 
 def _read_capacities(reader: OptionReader) -> tuple[CapacitySource, dict[str, float]]:

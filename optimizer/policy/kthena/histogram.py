@@ -2,6 +2,9 @@
 
     rank = ceil(p n / 100) of the n observations gained, linear within its bucket
 
+The peer in the simulator scales by it where a histogram is given. There is no query in a simulated cluster: how values
+of several targets become one stands here for conformance alone.
+
 Source
 ------
 Kthena's autoscaler at 3cc057284c34 (2026-08-21). Kept on purpose: the bucket above all edges reaches to twice the last

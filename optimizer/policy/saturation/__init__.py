@@ -30,6 +30,7 @@ from optimizer.policy.saturation.token_capacity import (
     LearnedFrom,
     derive_compute_capacity_tokens,
     get_token_budget,
+    to_record,
 )
 
 __all__ = [
@@ -66,4 +67,5 @@ __all__ = [
     "remember_engine",
     "step_cycle",
     "step_tokens",
+    "to_record",
 ]

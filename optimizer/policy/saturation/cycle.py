@@ -1,8 +1,9 @@
 """One cycle of saturation over one LLM: observe, analyze, choose, enforce zero. It neither publishes nor calms.
 
-The rules look at KV cache, queue and mean lengths of every pod that tells them; a variant of which none does keeps what
-was asked for. Unlike the peer, variants that stand at zero may be grown, bounds are kept (as in release 0.9), and
-prices are those configured.
+The rules look at KV cache, queue and mean lengths of every pod that tells them; without any what was asked for is kept.
+Unlike the peer's, V2 counts neither supply nor demand of a pod that serves and does not tell: what it carries is not
+known, and its replica stays; variants that stand at zero may be grown; of an LLM at zero the cheapest wakes alone;
+bounds are kept (as in release 0.9), and prices are those configured.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from optimizer.policy.saturation.token_analyzer import (
     remember_engine,
     step_tokens,
 )
-from optimizer.policy.saturation.token_capacity import CapacityRecord, EngineArguments, LearnedFrom
+from optimizer.policy.saturation.token_capacity import to_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class SaturationCall:
     retained_requests
         Requests over the retention period, as far as the rules of zero care: 0, or None for not known to be 0.
     is_wanted
-        Whether somebody wants something: wakes every variant when the LLM stands at zero.
+        Whether somebody wants something: wakes an LLM that stands at zero.
     """
 
     model_id: str
@@ -105,13 +106,14 @@ def step_cycle(
         variants = [_see_percentages(line, peaks) for line in lines]
         targets |= analyze_percentages(variants, options.percentage).target_replicas
     elif pods:
-        tokens = _remember_engines(tokens, lines)
+        for line in lines:
+            tokens = remember_engine(tokens, line.name, to_record(line.variant))
         seen = [_see_tokens(line, peaks, call) for line in lines]
         analysis, tokens = step_tokens(tokens, call.model_id, seen, options.token)
         priced = [_price(line, analysis.capacity_tokens[line.name]) for line in lines]
         targets |= choose_replicas(priced, analysis.required_tokens, analysis.spare_tokens)
-    elif call.is_wanted and not any(targets.values()):
-        targets = dict.fromkeys(targets, 1)
+    elif call.is_wanted and targets and not any(targets.values()):
+        targets |= {_find_cheapest(lines): 1}
     costs = {line.name: line.cost_per_hour for line in lines}
     targets, _ = enforce_zero(targets, costs, may_be_zero=call.may_be_zero, retained_requests=call.retained_requests)
     bounded = {line.name: _bound(line.variant, targets[line.name]) for line in lines}
@@ -134,37 +136,26 @@ def _see_tokens(line: SaturationLine, peaks: PeakHistory, call: SaturationCall) 
     usual = call.lengths_tokens or (0.0, 0.0)
     readings = []
     for pod in list_reporting(line.state.pods):
+        if pod.kv_capacity_tokens is None:
+            continue
         kv_ratio, waiting = find_peak(peaks[name_pod(pod.pod)])
-        size_tokens = pod.kv_capacity_tokens or 0.0
+        size_tokens = pod.kv_capacity_tokens
         inputs, outputs = call.pod_lengths_tokens.get(pod.pod, usual)
         readings.append(TokenReading(math.floor(kv_ratio * size_tokens + 0.5), size_tokens, waiting, inputs, outputs))
     return TokenVariant(
         line.name,
         line.variant.accelerator,
         line.variant.accelerators_per_replica,
-        line.state.observed_replicas,
+        len(readings) + line.pending_replicas,
         line.pending_replicas,
         tuple(readings),
     )
 
 
-def _remember_engines(tokens: TokenState, lines: Sequence[SaturationLine]) -> TokenState:
-    for line in lines:
-        variant = line.variant
-        engine = EngineArguments(
-            variant.max_batched_tokens, variant.max_running_requests, tensor_parallel=variant.parallelism.tensor
-        )
-        budget_tokens = float(engine.max_batched_tokens)
-        record = CapacityRecord(
-            variant.accelerator,
-            variant.accelerators_per_replica,
-            budget_tokens,
-            0.0,
-            engine,
-            LearnedFrom.DEPLOYMENT,
-        )
-        tokens = remember_engine(tokens, line.name, record)
-    return tokens
+def _find_cheapest(lines: Sequence[SaturationLine]) -> str:
+    """Return the variant of least price that may have a replica."""
+    free = [line for line in lines if line.variant.max_replicas != 0] or lines
+    return min(free, key=lambda line: (line.cost_per_hour, line.name)).name
 
 
 def _price(line: SaturationLine, capacity_tokens: float) -> PricedVariant:

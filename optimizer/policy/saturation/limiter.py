@@ -2,6 +2,8 @@
 
 Quirk kept: a grant takes all that is left of the accelerators it asked for, even those that make no whole replica.
 
+The peer in the simulator runs it under V1 where it is told a quota; limits of the product hold for every policy.
+
 Source: llm-d workload-variant-autoscaler b08b1c7 (2026-02-19), accelerator limiter (off by default, V1 only).
 """
 

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from optimizer.domain import Variant
+
 USUAL_SEQUENCES = 256
 _BUDGET_TOKENS = 8192
 _SHORT_BUDGET_TOKENS = 2048
@@ -96,6 +98,14 @@ def _get_traits(engine: EngineArguments) -> tuple[object, ...]:
         engine.tensor_parallel,
         engine.blocks_override,
     )
+
+
+def to_record(variant: Variant) -> CapacityRecord:
+    """Return what is known of a variant before a replica of it reported: its hardware and its engine's arguments."""
+    budget_tokens = get_token_budget(variant.max_batched_tokens)
+    engine = EngineArguments(budget_tokens, variant.max_running_requests, tensor_parallel=variant.parallelism.tensor)
+    hardware = (variant.accelerator, variant.accelerators_per_replica)
+    return CapacityRecord(*hardware, float(budget_tokens), 0.0, engine, LearnedFrom.DEPLOYMENT)
 
 
 def derive_compute_capacity_tokens(engine: EngineArguments, input_tokens: float, output_tokens: float) -> int:

@@ -1,5 +1,7 @@
 """What the peer refuses of a service's replica policy, and what it lets pass. It reads no option of ours.
 
+The peer in the simulator is judged by it before a run; the product's own checks are stricter.
+
 Source
 ------
 SkyServe's service spec at f6e9ee271901. Let pass, though it fails later: a rate of 0, accelerators that the table has

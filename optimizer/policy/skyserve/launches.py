@@ -1,5 +1,8 @@
 """From the target to what is launched and removed, spot replicas told apart. It chooses no replica.
 
+The peer in the simulator launches by `compute_scale_step`. Neither a simulated cluster nor a variant has spot replicas:
+`compute_fallback` stands here for conformance alone.
+
 Source
 ------
 SkyServe (``sky/serve``) at 01836b312d03: the over-provision is added after the delays, and to spot replicas only.

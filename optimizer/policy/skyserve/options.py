@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -62,7 +62,7 @@ class SkyServeOptions:
 
 
 def decode_options(options: Mapping[str, object], model: ServedModel) -> SkyServeOptions:
-    """Return the options, checked against `model`.
+    """Return the options, checked against `model` where it has variants.
 
     Raises
     ------
@@ -74,14 +74,15 @@ def decode_options(options: Mapping[str, object], model: ServedModel) -> SkyServ
     decoded = SkyServeOptions(
         rate_kind=kind,
         rate_per_s=rate_per_s,
-        rates_per_s=_match_table(reader, table, model.variants) if kind is RateKind.TABLE else {},
+        rates_per_s=_match_table(reader, table, model.variants),
         upscale_delay_s=reader.duration_s("upscale_delay", 300.0),
         downscale_delay_s=reader.duration_s("downscale_delay", 1200.0),
         overprovision_replicas=reader.count("num_overprovision", 0),
         weighs_lengths=reader.flag("weigh_lengths", True),
     )
     _check_balancing(reader, kind)
-    _check_bounds(reader, kind, model)
+    if model.variants:
+        _check_bounds(reader, kind, model)
     reader.finish()
     return decoded
 
@@ -105,7 +106,11 @@ def _read_rates(reader: OptionReader) -> tuple[RateKind, float | None, dict[str,
         table = {key: entries.number(key, 1.0, above=0.0, unit="1/s") for key in entries.keys}
         for key in table:
             if not _KEY.fullmatch(key):
-                entries.refuse("", "by accelerator, such as A100 or A100:1", key)
+                entries.refuse(key, "named by an accelerator, such as A100, or A100:1 with its count", key)
+            if f"{key}:1" in table:
+                entries.refuse(key, f"left out beside {key}:1, which means the same", key)
+        if not table:
+            reader.refuse(_RATE, "a table with a rate of at least one accelerator", given)
         return RateKind.TABLE, None, table
     if isinstance(given, str):
         reader.text(_RATE, None, one_of=(RateKind.MEASURED.value,))
@@ -113,12 +118,12 @@ def _read_rates(reader: OptionReader) -> tuple[RateKind, float | None, dict[str,
     return RateKind.NUMBER, reader.number(_RATE, 1.0, above=0.0, unit="1/s"), {}
 
 
-def _match_table(reader: OptionReader, table: Mapping[str, float], variants: Iterable[Variant]) -> dict[str, float]:
+def _match_table(reader: OptionReader, table: Mapping[str, float], listed: Sequence[Variant]) -> dict[str, float]:
     """Return the rates by variant; a key with the count of accelerators goes before one without."""
-    rates, listed = dict[str, float](), tuple(variants)
+    rates = dict[str, float]()
     used = {variant.accelerator for variant in listed}
-    names = {key: key.split(":")[0] for key in table}
-    for variant in listed:
+    names = {key: key.split(":")[0] for key in table if _KEY.fullmatch(key)}
+    for variant in listed if table else ():
         exact = f"{variant.accelerator}:{variant.accelerators_per_replica}"
         found = next((key for key in (exact, variant.accelerator) if key in table), None)
         if found is None:
@@ -150,17 +155,16 @@ def _check_balancing(reader: OptionReader, kind: RateKind) -> None:
 
 
 def _check_bounds(reader: OptionReader, kind: RateKind, model: ServedModel) -> None:
-    for variant in model.variants:
+    for index, variant in enumerate(model.variants):
         most = variant.max_replicas
         if most is not None and variant.min_replicas > most:
-            bound = f"for variants with min_replicas <= max_replicas; {variant.name} has {most}"
-            reader.refuse("", bound, variant.min_replicas)
+            reader.refuse_model(f"variants[{index}].max_replicas", f">= min_replicas {variant.min_replicas}", most)
     least, upper = get_bounds(model)
     if upper is not None and least > upper:
-        reader.refuse("", f"for an LLM whose min_replicas are <= its max_replicas, {upper}", least)
+        reader.refuse_model("min_replicas", f"<= {upper}, the max_replicas of the model or of its variants", least)
     if kind is RateKind.NONE and least != upper:
         reader.refuse(
             _RATE, "a number, a table by accelerator or measured, where min_replicas differ from max_replicas", None
         )
     if kind is not RateKind.NONE and upper is None:
-        reader.refuse("", "for an LLM with max_replicas, of its own or of every variant", None)
+        reader.refuse_model("max_replicas", "given, here or for every variant, with policy skyserve", None)

@@ -1,5 +1,9 @@
 """The peer's instance-aware router: fewest requests in hand over the target rate. It keeps no counters.
 
+It stands here for conformance alone. Requests of a simulated cluster are routed for all scalers alike, by the rule of
+`optimizer.routing.instance_aware` where that is chosen: the same loads over rates; of equal ones the higher rate goes
+first, then the least recently chosen.
+
 Source
 ------
 SkyServe (``sky/serve``) at 01836b312d03, ``instance_aware_least_load``. Kept on purpose: ties go to the first listed,

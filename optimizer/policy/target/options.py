@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from optimizer.domain import SignalKind, SignalSpec
+from optimizer.domain import SignalSpec
 from optimizer.policy.hpa_law import (
     DEFAULT_DOWN,
     DEFAULT_TOLERANCE_RATIO,
@@ -15,9 +15,9 @@ from optimizer.policy.hpa_law import (
     ScalingRules,
     StepPolicy,
 )
+from optimizer.policy.metric_options import LONGEST_WINDOW_S, read_metric
 from optimizer.policy.options import OptionReader
 
-LONGEST_WINDOW_S = 3600.0
 LONGEST_PERIOD_S = 1800.0
 
 
@@ -81,38 +81,10 @@ def decode_target_options(options: Mapping[str, object]) -> TargetOptions:
 
 
 def _decode_metric(reader: OptionReader) -> TargetMetric:
-    series = reader.text("series", "", is_required=True)
-    kind = reader.choice("kind", SignalKind.GAUGE)
-    ratio = reader.number("quantile", None, above=0.0, below=1.0)
-    if kind is SignalKind.QUANTILE and ratio is None:
-        reader.refuse("quantile", "given with kind quantile, such as 0.9", None)
-    if kind is not SignalKind.QUANTILE and ratio is not None:
-        reader.refuse("quantile", "absent unless kind is quantile", ratio)
-    signal = SignalSpec(
-        name=reader.text("name", series),
-        series=series,
-        kind=kind,
-        labels=_read_labels(reader.mapping("labels")),
-        quantile_ratio=ratio,
-        window_s=reader.duration_s("window", 60.0, at_least=1.0, at_most=LONGEST_WINDOW_S),
-    )
+    signal = read_metric(reader)
     target = reader.number("target", 1.0, at_least=0.001, is_required=True)
-    return TargetMetric(signal, target, reader.number("tolerance", DEFAULT_TOLERANCE_RATIO, at_least=0.0, below=1.0))
-
-
-def _read_labels(reader: OptionReader) -> dict[str, str]:
-    """Return the wanted values of labels; one that looks like a number or truth value is a text on the page."""
-    found = {}
-    for key in reader.keys:
-        value = reader.peek(key)
-        if isinstance(value, bool):
-            found[key] = str(value).lower()
-        elif isinstance(value, (int, float)):
-            found[key] = f"{value:.12g}"
-        else:
-            found[key] = reader.text(key, "", is_required=True)
-        reader.has(key)
-    return found
+    tolerance_ratio = reader.number("tolerance", DEFAULT_TOLERANCE_RATIO, at_least=0.0, below=1.0)
+    return TargetMetric(signal, target, tolerance_ratio)
 
 
 def _decode_rules(reader: OptionReader, default: ScalingRules) -> ScalingRules:

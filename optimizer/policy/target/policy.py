@@ -2,18 +2,15 @@
 
 Every variant is followed by itself, as a HorizontalPodAutoscaler of its Deployment would with metrics of type Pods: the
 metric that asks for most counts, a metric that no pod tells never lets it shrink, pods that say nothing count as busy
-while it shrinks and as idle while it grows, windows and step limits damp what is left. Bounds are those of the variant,
+while it shrinks and as idle while it grows, windows and step limits damp what is left. A quantile that all pods have
+too few observations for has no say: other metrics decide, without any the count stays. Bounds are those of the variant,
 at least one replica while the LLM is in use. A variant without replicas stays so.
 
 Options::
 
     metrics:                        # at least one
     - name: waiting                 # [the series]   unique
-      series: vllm:num_requests_waiting
-      labels: {model_name: llama}   # [{}]           only series with all of these labels; several are added
-      kind: gauge                   # [gauge]        gauge | rate (growth per second) | quantile (of a histogram)
-      quantile: 0.9                 #                of kind quantile only, and needed there
-      window: 60s                   # [60s]          of a rate or quantile
+      series: vllm:num_requests_waiting  #           labels, kind, quantile_ratio, window: see `metric_options`
       target: 5                     #                mean per replica, >= 0.001
       tolerance: 0.1                # [0.1]          no step while the mean is within this ratio of the target
     scale_up:                       # likewise scale_down
@@ -41,7 +38,7 @@ from optimizer.policy.hpa_law import (
     start_hpa,
 )
 from optimizer.policy.protocol import FixedReplicas, ModelView, PolicyState, VariantView
-from optimizer.policy.single_pools import bound_count, read_signal
+from optimizer.policy.single_pools import Reading, bound_count, read_signal
 from optimizer.policy.target.options import TargetMetric, TargetOptions, decode_target_options
 
 _UNBOUNDED = 2**31 - 1
@@ -78,9 +75,11 @@ def _step(
     current = line.published_replicas
     if current == 0 or line.state.reason is not None:
         return current, state
-    found = [_propose(view, line, metric) for metric in options.metrics]
-    known = [proposal for proposal in found if proposal is not None]
-    if not known or (len(known) < len(found) and max(known) < current):
+    readings = [read_signal(view, line, metric.signal.name) for metric in options.metrics]
+    pairs = list(zip(options.metrics, readings, strict=True))
+    known = [count for metric, read in pairs if (count := _propose(metric, read, current)) is not None]
+    is_blind = any(not read.values and read.thin_pods < line.state.ready_replicas for read in readings)
+    if not known or (is_blind and max(known) < current):
         return current, state
     proposal = bound_count(view, line, max(known))
     spec = HpaSpec(0, _UNBOUNDED, behavior=options.behavior)
@@ -89,9 +88,13 @@ def _step(
     return bound_count(view, line, replicas), state
 
 
-def _propose(view: ModelView, line: VariantView, metric: TargetMetric) -> int | None:
-    """Return what one metric asks for; a quantile beyond the last edge of its histogram counts as twice the target."""
-    read = read_signal(view, line, metric.signal.name)
+def _propose(metric: TargetMetric, read: Reading, current: int) -> int | None:
+    """Return what one metric asks for of `current` replicas, None when no pod tells it.
+
+    A quantile beyond the last edge of its histogram counts as twice the target. Pods with too few observations for one
+    are idle beside pods below the target, and no reason for fewer beside pods above it.
+    """
     values = tuple(max(value, 0.0) if math.isfinite(value) else 2.0 * metric.target for value in read.values)
-    pods = PodValues(values, read.missing_pods)
-    return propose_by_pods(pods, metric.target, line.published_replicas, metric.tolerance_ratio)
+    idle = read.thin_pods if math.fsum(values) < metric.target * len(values) else 0
+    pods = PodValues((*values, *(0.0,) * idle), read.missing_pods - idle)
+    return propose_by_pods(pods, metric.target, current, metric.tolerance_ratio)

@@ -12,9 +12,12 @@ from optimizer.simulation.bounds.case import (
 from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases, measure_works, to_asked
 from optimizer.simulation.bounds.frontier import FrontierOptions, measure_ceiling
 from optimizer.simulation.bounds.ladder import LadderOptions, compute_ladder
-from optimizer.simulation.bounds.run_ladder import compute_run_ladder, make_shared_rung
+from optimizer.simulation.bounds.run_ladder import compute_run_ladder
 from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
-from optimizer.simulation.bounds.work import ReplicaWork, fit_law_below, make_rate_work, make_replica_work
+from optimizer.simulation.bounds.shared_quota import make_priced_rung, make_shared_rung
+from optimizer.simulation.bounds.speed import fit_law_below, make_replica_work
+from optimizer.simulation.bounds.verdict import ModelLadder, RunLadder
+from optimizer.simulation.bounds.work import ReplicaWork, make_rate_work
 
 __all__ = [
     "AskedRequests",
@@ -24,7 +27,9 @@ __all__ = [
     "FrontierOptions",
     "Ladder",
     "LadderOptions",
+    "ModelLadder",
     "ReplicaWork",
+    "RunLadder",
     "Rung",
     "RungKind",
     "add_up_ladders",
@@ -34,6 +39,7 @@ __all__ = [
     "get_rhythm",
     "make_bound_cases",
     "make_mean_problem",
+    "make_priced_rung",
     "make_rate_work",
     "make_replica_work",
     "make_shared_rung",

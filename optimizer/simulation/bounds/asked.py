@@ -12,12 +12,13 @@ who does it later misses. What may be put off beyond the stretch is left out alt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.domain import Role
 from optimizer.errors import InvalidInput
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -65,6 +66,17 @@ class AskedRequests:
     def __len__(self) -> int:
         """Return R."""
         return len(self.arrival_s)
+
+    def restrict(self, role: Role) -> AskedRequests:
+        """Return what replicas of `role` have to do of them: prompts, all behind the last prompt token, or everything.
+
+        Where prefill and decode are apart, a replica of role decode computes the last prompt token anew.
+        """
+        if role is Role.PREFILL:
+            return replace(self, decode_tokens=np.zeros(len(self)))
+        if role is Role.DECODE:
+            return replace(self, prompt_tokens=np.minimum(self.prompt_tokens, 1.0))
+        return self
 
     @property
     def deadline_s(self) -> FloatArray:

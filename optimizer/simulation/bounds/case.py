@@ -1,9 +1,6 @@
 """One LLM as a problem for a planner with perfect foresight, such that its answer is a bound. It solves nothing.
 
-Rows. With variants of unlike speed for unlike requests nobody knows who serves what. For any weights alpha_v >= 0 a
-request r is worth no less than ``min over v of alpha_v * work_rv`` wherever it goes, and a replica of v gives alpha_v a
-second. Two weights are used: one over the work of the mean request (a row in requests) and the price (a row in money,
-which alone gives the value of the fluid problem); what fails either, serves nobody's demand.
+Rows. With variants of unlike speed for unlike requests nobody knows who serves what: see `ways`.
 
 Two ways through time.
 
@@ -25,9 +22,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from optimizer.domain import VariantKey
+from optimizer.domain import ModelKey, VariantKey
 from optimizer.errors import InvalidInput
 from optimizer.simulation.bounds.asked import (
     AskedRequests,
@@ -35,11 +31,13 @@ from optimizer.simulation.bounds.asked import (
     compute_due,
     find_stretches,
 )
+from optimizer.simulation.bounds.ways import choose_weights, compute_least
 from optimizer.simulation.bounds.work import ReplicaWork
+from optimizer.simulation.ticks import NS_PER_S, to_ns
 from optimizer.solver.clairvoyant import ClairvoyantProblem, ClairvoyantVariant, ReplicaCap
 from optimizer.units import to_cost
 
-_SHORTEST_S = 2e-3  # no step is shorter: moments that close to an end are taken as the end
+_SHORTEST_S = 2e-3  # no step is shorter: what lies between moments that close is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +95,16 @@ class BoundCase:
     phase_s: float = 0.0
     caps: tuple[ReplicaCap, ...] = ()
 
+    @property
+    def model(self) -> ModelKey:
+        """Whose requests they are."""
+        return ModelKey(self.variants[0].key.namespace, self.variants[0].key.model_id)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the work of any variant rests on a ceiling that was measured."""
+        return any(variant.work.ceiling_ratio < 1.0 for variant in self.variants)
+
     def __post_init__(self) -> None:
         """Raise InvalidInput where a bound is broken."""
         if not self.variants:
@@ -143,31 +151,39 @@ class DemandRows:
 
 def compute_rows(case: BoundCase, edges_s: FloatArray, *, counts_all: bool = False) -> DemandRows:
     """Return the demand of `case` between `edges_s` [s]: what is due, or with `counts_all` everything that arrives."""
-    requests = case.requests
-    places = find_stretches(requests, edges_s)
+    places = find_stretches(case.requests, edges_s)
     used = np.flatnonzero(places >= 0)
     ends_s = edges_s[np.where(places >= 0, places + 1, 0)]
-    wholes = np.array([variant.work.compute_whole_s(requests) for variant in case.variants])
-    dues = (
-        wholes
-        if counts_all
-        else np.array([_compute_due_s(requests, variant.work, ends_s) for variant in case.variants])
-    )
+    roles = [variant.key.role for variant in case.variants]
+    asked = [case.requests.restrict(role) for role in roles]
+    works = [variant.work for variant in case.variants]
+    wholes = np.array([work.compute_whole_s(mine) for work, mine in zip(works, asked, strict=True)])
+    dues = wholes
+    if not counts_all:
+        dues = np.array([_compute_due_s(mine, work, ends_s) for work, mine in zip(works, asked, strict=True)])
     durations_s = np.diff(edges_s)
-    weights = _choose_weights(case, wholes)
-    ceilings = np.array([variant.work.ceiling_ratio for variant in case.variants])
+    prices = np.array([variant.cost_per_hour for variant in case.variants])
+    weights = choose_weights(roles, prices, wholes)
+    ceilings = np.array([work.ceiling_ratio for work in works])
     needs = [
-        np.bincount(places[used], (weight[:, np.newaxis] * dues).min(axis=0)[used], minlength=len(durations_s))
-        / durations_s
+        np.bincount(places[used], compute_least(roles, weight, dues)[used], minlength=len(durations_s)) / durations_s
         for weight in weights
     ]
-    whole = np.array([(weight[:, np.newaxis] * wholes).min(axis=0) for weight in weights])
+    whole = np.array([compute_least(roles, weight, wholes) for weight in weights])
     return DemandRows(edges_s, np.array([weight * ceilings for weight in weights]), np.array(needs), whole)
 
 
 def make_step_problem(case: BoundCase) -> tuple[ClairvoyantProblem, DemandRows]:
-    """Return the problem whose integer optimum is a bound, for changes at the moments of `case`."""
+    """Return the problem whose integer optimum is a bound, for changes at the moments of `case`.
+
+    Raises
+    ------
+    InvalidInput
+        Where they lie too close.
+    """
     edges_s = list_moments(case)
+    if not len(edges_s):
+        raise InvalidInput("period_s and horizon_s", f"such that a step takes {_SHORTEST_S} s or more", case.period_s)
     longest_s = float(np.diff(edges_s).max())
     return _make_problem(case, compute_rows(case, edges_s), longest_s)
 
@@ -183,13 +199,20 @@ def make_mean_problem(case: BoundCase, stretch_s: float) -> tuple[ClairvoyantPro
 
 
 def list_moments(case: BoundCase) -> FloatArray:
-    """Return the moments at which replicas may change, with 0 and the horizon [s]."""
+    """Return the moments at which replicas may change, with 0 and the horizon [s].
+
+    A first or last step too short to be one is left out with its rent and its demand, which leaves a bound: neither is
+    below 0. It is empty where nothing is left. Moments are whole nanoseconds, as in the simulated cluster.
+    """
     if math.isinf(case.period_s):
         return np.array([0.0, case.horizon_s])
-    count = max(math.ceil((case.horizon_s - case.phase_s) / case.period_s), 0)
-    moments_s = case.phase_s + case.period_s * np.arange(count)
-    inside = moments_s[(moments_s > _SHORTEST_S) & (moments_s < case.horizon_s - _SHORTEST_S)]
-    return np.concatenate([[0.0], inside, [case.horizon_s]])
+    phase_ns, period_ns, end_ns = to_ns(case.phase_s), max(to_ns(case.period_s), 1), to_ns(case.horizon_s)
+    inside_ns = phase_ns + period_ns * np.arange(max(-((phase_ns - end_ns) // period_ns), 0), dtype=np.int64)
+    moments_s = np.unique(np.concatenate([[0], inside_ns, [end_ns]])) / NS_PER_S
+    first = int(len(moments_s) > 1 and moments_s[1] - moments_s[0] < _SHORTEST_S)
+    last = len(moments_s) - int(len(moments_s) > 1 and moments_s[-1] - moments_s[-2] < _SHORTEST_S)
+    kept: FloatArray = moments_s[first:last]
+    return kept if len(kept) > 1 and float(np.diff(kept).min()) >= _SHORTEST_S else kept[:0]
 
 
 def is_rhythm_kept(case: BoundCase) -> bool:
@@ -223,17 +246,5 @@ def _list_edges(horizon_s: float, stretch_s: float) -> FloatArray:
 
 def _compute_due_s(requests: AskedRequests, work: ReplicaWork, ends_s: FloatArray) -> FloatArray:
     due = compute_due(requests, ends_s, work.shortest_iteration_s)
-    tokens_s = work.compute_s(due.prompt_tokens, due.decode_tokens, requests.input_tokens)
-    return tokens_s + np.where(due.is_whole, work.compute_added_s(requests.decode_tokens), 0.0)
-
-
-def _choose_weights(case: BoundCase, wholes: FloatArray) -> list[npt.NDArray[np.float64]]:
-    """Return the weights of the rows: by the mean request, and by price where that says anything else."""
-    if not wholes.shape[1]:
-        return [np.ones(len(case.variants))]
-    means_s = np.array([math.fsum(whole.tolist()) / len(whole) for whole in wholes])
-    weights = [1.0 / np.maximum(means_s, 1e-12)]
-    prices = np.array([variant.cost_per_hour for variant in case.variants])
-    if len(case.variants) > 1 and float(prices.max()) > 0.0:
-        weights.append(prices)
-    return weights
+    tokens_s = work.compute_s(requests, due.prompt_tokens, due.decode_tokens)
+    return tokens_s + np.where(due.is_whole, work.compute_added_s(requests), 0.0)

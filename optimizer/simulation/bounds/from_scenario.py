@@ -20,9 +20,10 @@ from optimizer.errors import InvalidInput
 from optimizer.simulation.bounds.asked import AskedRequests, FloatArray
 from optimizer.simulation.bounds.case import BoundCase, BoundVariant
 from optimizer.simulation.bounds.frontier import FrontierOptions, measure_ceiling
-from optimizer.simulation.bounds.work import ReplicaWork, make_replica_work
+from optimizer.simulation.bounds.speed import make_replica_work
+from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.simulation.cluster import Actuation, ClusterOptions, Scenario, StartupTime
-from optimizer.simulation.cluster.steering import Actuated
+from optimizer.simulation.cluster.steering import find_first_decision_s, find_first_sync_s, get_actuation
 from optimizer.simulation.decider import Decider
 from optimizer.simulation.ticks import NS_PER_S
 from optimizer.solver.clairvoyant import ReplicaCap
@@ -35,7 +36,9 @@ def make_bound_cases(
     phase_s: float = 0.0,
     works: Mapping[VariantKey, ReplicaWork] | None = None,
 ) -> tuple[BoundCase, ...]:
-    """Return a case for every LLM of `scenario`; of one with prefill and decode apart, one for each of the two.
+    """Return a case for every LLM of `scenario`; of one with prefill and decode always apart, one for each of the two.
+
+    Where variants of role both stand beside those, one case has them all: every request takes one of the two ways.
 
     Parameters
     ----------
@@ -54,14 +57,12 @@ def make_bound_cases(
     cases = []
     for number, model in enumerate(scenario.models):
         asked = to_asked(scenario, number)
-        for role in _list_roles(model):
-            of_role = _restrict(asked, role)
-            variants = [variant for variant in model.variants if variant.main_role is role]
+        for name, variants in _list_pools(model):
             cases.append(
                 BoundCase(
-                    name=model.model_id if role is Role.BOTH else f"{model.model_id} {role}",
-                    requests=of_role,
-                    variants=tuple(_make_variant(scenario, variant, of_role, works or {}) for variant in variants),
+                    name=name,
+                    requests=asked,
+                    variants=tuple(_make_variant(scenario, variant, asked, works or {}) for variant in variants),
                     horizon_s=scenario.horizon_s,
                     period_s=period_s,
                     phase_s=phase_s,
@@ -83,22 +84,22 @@ def measure_works(
         asked = to_asked(scenario, number)
         for variant in model.variants:
             key = variant.key(variant.main_role)
-            plant, of_role = scenario.plants[key], _restrict(asked, variant.main_role)
+            plant, of_role = scenario.plants[key], asked.restrict(key.role)
             if isinstance(plant.performance, IterationLaw | IterationTable):
                 work = make_replica_work(plant.performance, plant.limits, of_role)
                 works[key] = measure_ceiling(plant.performance, plant.limits, of_role, work, options=options, seed=seed)
     return works
 
 
-def get_rhythm(decider: Decider, options: ClusterOptions) -> tuple[float, float]:
+def get_rhythm(decider: Decider, options: ClusterOptions, seed: int) -> tuple[float, float]:
     """Return period and phase [s] of the moments at which the replicas of `decider` change: its own, or the syncs.
 
-    One that never changes anything fits any moments: the syncs as well, so that it is compared with the others.
+    They are those of the run of `seed`. One that never changes anything fits any moments: the syncs as well, so that it
+    is compared with the others.
     """
-    told = decider.actuation if isinstance(decider, Actuated) else Actuation.DIRECT
-    if (options.actuation or told) is Actuation.HPA or decider.period_s == math.inf:
-        return options.hpa.sync_s, options.hpa.phase_s
-    return decider.period_s, options.first_decision_s
+    if get_actuation(decider, options) is Actuation.HPA or decider.period_s == math.inf:
+        return options.hpa.sync_s, find_first_sync_s(options, seed)
+    return decider.period_s, find_first_decision_s(decider, options, seed)
 
 
 def to_asked(scenario: Scenario, model: int) -> AskedRequests:
@@ -124,22 +125,12 @@ def _list_targets(model: ServedModel, quantity: LatencyQuantity) -> FloatArray:
     return np.array([math.inf if slo is None else slo.target_s for slo in slos], dtype=np.float64)
 
 
-def _list_roles(model: ServedModel) -> list[Role]:
-    return [role for role in Role if any(variant.main_role is role for variant in model.variants)]
-
-
-def _restrict(asked: AskedRequests, role: Role) -> AskedRequests:
-    """Return what replicas of `role` have to do of the requests: prompts, tokens after the first, or both."""
-    nothing = np.zeros(len(asked))
-    return AskedRequests(
-        asked.arrival_s,
-        asked.input_tokens,
-        nothing if role is Role.DECODE else asked.prompt_tokens,
-        nothing if role is Role.PREFILL else asked.decode_tokens,
-        asked.ttft_s,
-        asked.itl_s,
-        asked.ttlt_s,
-    )
+def _list_pools(model: ServedModel) -> list[tuple[str, list[Variant]]]:
+    """Return names and variants of the cases of `model`: by role where each request needs every role, else all."""
+    roles = [role for role in Role if any(variant.main_role is role for variant in model.variants)]
+    if Role.BOTH in roles:
+        return [(model.model_id, list(model.variants))]
+    return [(f"{model.model_id} {role}", [one for one in model.variants if one.main_role is role]) for role in roles]
 
 
 def _make_variant(
@@ -151,7 +142,7 @@ def _make_variant(
     if work is None:
         if not isinstance(plant.performance, IterationLaw | IterationTable):
             raise InvalidInput(f"works[{key.variant}]", "given where speed is neither law nor table", plant.performance)
-        work = make_replica_work(plant.performance, plant.limits, asked)
+        work = make_replica_work(plant.performance, plant.limits, asked.restrict(key.role))
     startup = plant.startup or StartupTime(variant.startup_s)
     return BoundVariant(key, scenario.get_cost_per_hour(key), work, startup.compute_quantile_s(0.0))
 

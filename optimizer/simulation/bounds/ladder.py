@@ -5,6 +5,8 @@
                    the share a of the requests
     LB1(a), LB1    whole replicas that change at the moments at which the policy may change them; the same two
     LBs(a)         LBw(a) of several LLMs together under the quota they share
+    LBp(a)         LB1(a) of several LLMs together, what they share being priced in every step
+    LBm(a)         the highest of these for the share a if no replica sustains more than was measured: no proof
     REF            whole replicas, and all that arrives in a minute served in it: what a planner would do, not a bound
     REF+           the cost of a path where REF itself is out of reach: no less than REF
 
@@ -84,16 +86,19 @@ def compute_ladder(case: BoundCase, attainment_ratio: float, options: LadderOpti
     """
     options = options or LadderOptions()
     rungs = _list_stretch_rungs(case, attainment_ratio, options)
-    if len(list_moments(case)) - 1 <= options.most_steps:
+    if 0 < len(list_moments(case)) - 1 <= options.most_steps:
         rungs += _list_step_rungs(case, attainment_ratio, options)
     if options.has_reference:
         rungs.append(_make_reference(case, options))
+    if case.is_measured:
+        proven = RungKind.BOUND, RungKind.EXACT
+        rungs = [replace(rung, kind=RungKind.MEASURED) if rung.kind in proven else rung for rung in rungs]
     return Ladder(case.name, attainment_ratio, tuple(sorted(rungs, key=lambda rung: (rung.cost, rung.name))))
 
 
 def get_speed_text(case: BoundCase) -> str:
     """Return what is taken for granted about the speed of replicas: physics, or a ceiling that was measured."""
-    return MEASURED if any(variant.work.ceiling_ratio < 1.0 for variant in case.variants) else PHYSICS
+    return MEASURED if case.is_measured else PHYSICS
 
 
 # --- Rungs ------------------------------------------------------------------------------------------------------------

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from optimizer.domain import ModelKey, Role, VariantKey
-from optimizer.simulation.bounds.case import BoundCase, make_stretch_problem
+from optimizer.domain import ModelKey, VariantKey
+from optimizer.simulation.bounds.case import BoundCase
 from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
-from optimizer.simulation.bounds.ladder import PERFECT, TIMED, LadderOptions, compute_ladder, get_speed_text
+from optimizer.simulation.bounds.ladder import LadderOptions, compute_ladder
 from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
+from optimizer.simulation.bounds.shared_quota import can_price, list_shared_caps, make_priced_rung, make_shared_rung
+from optimizer.simulation.bounds.verdict import ModelLadder, RunLadder
 from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.simulation.cluster import ClusterOptions, Scenario, SimulationResult
 from optimizer.simulation.decider import Decider
-from optimizer.solver.clairvoyant import SharedCap, join_problems, solve_time_expanded
 
 _SHARED_STRETCH_S = 900.0
 
@@ -26,10 +28,11 @@ def compute_run_ladder(
     *,
     options: LadderOptions | None = None,
     works: Mapping[VariantKey, ReplicaWork] | None = None,
-) -> Ladder:
+    measured: Mapping[VariantKey, ReplicaWork] | None = None,
+) -> RunLadder:
     """Return what the demand of `result` costs at least for whoever attains, LLM by LLM, what `result` attained.
 
-    Quota binds within each LLM; that several share it enters by one rung more, ``LBs(a)``.
+    Quota binds within each LLM; that several share it enters by rungs more, ``LBs(a)`` and ``LBp(a)``.
 
     Parameters
     ----------
@@ -41,83 +44,84 @@ def compute_run_ladder(
         How much work it may be.
     works
         See `make_bound_cases`.
+    measured
+        What `measure_works` says: every ladder gets one rung more, ``LBm(a)``, the highest bound for the share attained
+        if no replica sustains more than was measured. It is no proof, and whoever costs less violates nothing.
 
     Raises
     ------
     InvalidInput
         If a variant's truth is neither law nor table and `works` does not have it.
     """
-    period_s, phase_s = get_rhythm(decider, cluster_options)
-    cases = make_bound_cases(scenario, period_s=period_s, phase_s=phase_s, works=works)
-    attained = _count_attained(result)
-    owners = [
-        model.key for model in scenario.models for role in Role if any(v.main_role is role for v in model.variants)
-    ]
-    ladders = [compute_ladder(case, attained[key], options) for case, key in zip(cases, owners, strict=True)]
-    name = "all" if len(ladders) > 1 else ladders[0].name
-    ladder = add_up_ladders(name, result.attainment_ratio, ladders)
-    if len(cases) == 1 or not scenario.quota:
-        return ladder
-    stretch_s = min((options or LadderOptions()).stretches_s, key=lambda length_s: abs(length_s - _SHARED_STRETCH_S))
-    shares = [attained[key] for key in owners]
-    rung = make_shared_rung(cases, shares, _list_shared_caps(scenario, cases), min(stretch_s, scenario.horizon_s))
-    rung = replace(rung, attainment_ratio=result.attainment_ratio)
-    return replace(ladder, rungs=tuple(sorted((*ladder.rungs, rung), key=lambda one: (one.cost, one.name))))
+    rhythm = get_rhythm(decider, cluster_options, result.seed)
+    attained = _count_attained(scenario, result)
+    cases = _list_cases(scenario, rhythm, works)
+    tighter = None if measured is None else _list_cases(scenario, rhythm, measured)
+    models = tuple(
+        ModelLadder(key, _sum_cost(result, key), share, _make_ladder(key, share, cases, tighter, options))
+        for key, share in attained.items()
+    )
+    name = "all" if len(models) > 1 else models[0].ladder.name
+    total = add_up_ladders(name, result.attainment_ratio, [one.ladder for one in models])
+    if len(cases) > 1 and scenario.quota:
+        lengths_s = (options or LadderOptions()).stretches_s
+        stretch_s = min(min(lengths_s, key=lambda length_s: abs(length_s - _SHARED_STRETCH_S)), scenario.horizon_s)
+        shares = [attained[case.model] for case in cases]
+        caps = list_shared_caps(scenario, cases)
+        rungs = [make_shared_rung(cases, shares, caps, stretch_s)]
+        if can_price(cases, options or LadderOptions()):
+            rungs.append(make_priced_rung(cases, shares, caps))
+        for rung in rungs:
+            total = total.add(replace(rung, attainment_ratio=result.attainment_ratio))
+    return RunLadder(result.cost, total, models)
 
 
-def make_shared_rung(
-    cases: Sequence[BoundCase], attainment_ratios: Sequence[float], caps: Sequence[SharedCap], stretch_s: float
-) -> Rung:
-    """Return the bound for several LLMs under `caps` that they share, each for whoever attains its share [0-1].
+def _list_cases(
+    scenario: Scenario, rhythm: tuple[float, float], works: Mapping[VariantKey, ReplicaWork] | None
+) -> tuple[BoundCase, ...]:
+    return make_bound_cases(scenario, period_s=rhythm[0], phase_s=rhythm[1], works=works)
 
-    Real numbers of replicas over stretches of `stretch_s` [s], all LLMs in one linear program.
-    """
-    made = [make_stretch_problem(case, stretch_s) for case in cases]
-    allowances = [
-        allowance
-        for (_, rows), share in zip(made, attainment_ratios, strict=True)
-        for allowance in rows.compute_allowances(share)
-    ]
-    answer = solve_time_expanded(join_problems([problem for problem, _ in made], caps), allowances=tuple(allowances))
-    return Rung(
-        name="LBs(a)",
-        cost=answer.bound,
-        kind=RungKind.BOUND,
-        attainment_ratio=min(attainment_ratios),
-        text=f"real numbers of replicas of all LLMs under what they share, over stretches of {stretch_s:g} s",
-        assumptions=(max(get_speed_text(case) for case in cases), PERFECT, TIMED),
-        states=0,
-        steps=answer.steps,
-        method="linear program, dual value",
+
+def _make_ladder(
+    key: ModelKey,
+    attainment_ratio: float,
+    cases: Sequence[BoundCase],
+    tighter: Sequence[BoundCase] | None,
+    options: LadderOptions | None,
+) -> Ladder:
+    """Return the ladder of one LLM: the sum of those of its `cases`, with the measured ones where there are any."""
+    ladders = []
+    for number, case in enumerate(cases):
+        if case.model == key:
+            ladder = compute_ladder(case, attainment_ratio, options)
+            if tighter is not None:
+                ladder = ladder.add(_make_measured_rung(tighter[number], attainment_ratio, options))
+            ladders.append(ladder)
+    return add_up_ladders(key.model_id, attainment_ratio, ladders)
+
+
+def _make_measured_rung(case: BoundCase, attainment_ratio: float, options: LadderOptions | None) -> Rung:
+    """Return the highest rung for that share of a case with measured ceilings."""
+    ladder = compute_ladder(case, attainment_ratio, replace(options or LadderOptions(), has_reference=False))
+    rungs = [rung for rung in ladder.rungs if rung.attainment_ratio is not None]
+    best = max((rung for rung in rungs if rung.applies_to(attainment_ratio)), key=lambda rung: rung.cost)
+    text = f"{best.name} at the ceilings that were measured: {best.text}"
+    return replace(best, name="LBm(a)", kind=RungKind.MEASURED, attainment_ratio=attainment_ratio, text=text)
+
+
+def _sum_cost(result: SimulationResult, key: ModelKey) -> float:
+    """Return what the replicas of one LLM cost [currency]."""
+    variants = result.variants.items()
+    return math.fsum(
+        figures.cost for one, figures in variants if (one.namespace, one.model_id) == (key.namespace, key.model_id)
     )
 
 
-def _list_shared_caps(scenario: Scenario, cases: Sequence[BoundCase]) -> tuple[SharedCap, ...]:
-    """Return the quota of every accelerator over the variants of all cases."""
-    variants = scenario.variants
-    return tuple(
-        SharedCap(
-            accelerator,
-            tuple(
-                tuple(
-                    float(variants[one.key].accelerators_per_replica)
-                    if variants[one.key].accelerator == accelerator
-                    else 0.0
-                    for one in case.variants
-                )
-                for case in cases
-            ),
-            float(devices),
-        )
-        for accelerator, devices in sorted(scenario.quota.items())
-    )
-
-
-def _count_attained(result: SimulationResult) -> dict[ModelKey, float]:
+def _count_attained(scenario: Scenario, result: SimulationResult) -> dict[ModelKey, float]:
     """Return the share of its requests that kept every promise, by LLM; 1 without any."""
-    requests: dict[ModelKey, int] = {}
-    met: dict[ModelKey, int] = {}
+    requests = {model.key: 0 for model in scenario.models}
+    met = dict(requests)
     for figures in result.classes:
-        requests[figures.model] = requests.get(figures.model, 0) + figures.requests
-        met[figures.model] = met.get(figures.model, 0) + figures.met_all
+        requests[figures.model] += figures.requests
+        met[figures.model] += figures.met_all
     return {key: met[key] / count if count else 1.0 for key, count in requests.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 _BELOW_RATIO = 1e-9  # floating point in bills
@@ -15,6 +15,7 @@ class RungKind(StrEnum):
 
     EXACT = "exact optimum"  # of the relaxed problem described, hence a bound as well
     BOUND = "valid bound"
+    MEASURED = "measured bound"  # rests on a ceiling that was measured, not proven: it convicts nobody
     REFERENCE = "reference"  # no bound: a policy may be cheaper
     INCUMBENT = "incumbent"  # what some path costs
 
@@ -55,8 +56,12 @@ class Rung:
 
     @property
     def is_bound(self) -> bool:
-        """Whether it bounds a policy that attains its share."""
-        return self.attainment_ratio is not None
+        """Whether it is proven to bound a policy that attains its share."""
+        return self.attainment_ratio is not None and self.kind is not RungKind.MEASURED
+
+    def applies_to(self, attainment_ratio: float) -> bool:
+        """Return whether it is about those who attain `attainment_ratio` [0-1], be it proven or measured."""
+        return self.attainment_ratio is not None and self.attainment_ratio <= attainment_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +84,26 @@ class Ladder:
 
     @property
     def bound(self) -> float:
-        """The highest bound for whoever attains no less than `attainment_ratio` [currency]."""
-        return max((rung.cost for rung in self.rungs if self._holds(rung)), default=0.0)
+        """The highest bound that is proven for whoever attains no less than `attainment_ratio` [currency]."""
+        return max((rung.cost for rung in self._list_holding()), default=0.0)
 
     @property
     def bound_name(self) -> str:
         """Name of the rung that gives `bound`, "" without any."""
-        holding = [rung for rung in self.rungs if self._holds(rung)]
+        holding = self._list_holding()
         return max(holding, key=lambda rung: rung.cost).name if holding else ""
+
+    @property
+    def measured(self) -> Rung | None:
+        """The highest rung at the attained share that rests on a measurement, None where nothing was measured."""
+        found = [
+            rung for rung in self.rungs if rung.kind is RungKind.MEASURED and rung.applies_to(self.attainment_ratio)
+        ]
+        return max(found, key=lambda rung: rung.cost, default=None)
+
+    def add(self, rung: Rung) -> Ladder:
+        """Return this ladder with one rung more."""
+        return replace(self, rungs=_sort((*self.rungs, rung)))
 
     def get(self, name: str) -> Rung | None:
         """Return the rung called `name`, None when there is none."""
@@ -101,8 +118,8 @@ class Ladder:
         width = max((len(rung.name) for rung in self.rungs), default=0)
         return tuple(f"{rung.name:<{width}}  {rung.cost:>12.4f}  {rung.kind}: {rung.text}" for rung in self.rungs)
 
-    def _holds(self, rung: Rung) -> bool:
-        return rung.attainment_ratio is not None and rung.attainment_ratio <= self.attainment_ratio
+    def _list_holding(self) -> list[Rung]:
+        return [rung for rung in self.rungs if rung.is_bound and rung.applies_to(self.attainment_ratio)]
 
 
 def add_up_ladders(name: str, attainment_ratio: float, ladders: Sequence[Ladder]) -> Ladder:
@@ -121,7 +138,11 @@ def add_up_ladders(name: str, attainment_ratio: float, ladders: Sequence[Ladder]
     rungs = [_add_up([part[kin] for part in parts], kin[0], attainment_ratio) for kin in shared]
     if len(best) == len(ladders):
         rungs.append(_add_up(best, "best", attainment_ratio))
-    return Ladder(name, attainment_ratio, tuple(sorted(rungs, key=lambda rung: (rung.cost, rung.name))))
+    return Ladder(name, attainment_ratio, _sort(rungs))
+
+
+def _sort(rungs: Sequence[Rung]) -> tuple[Rung, ...]:
+    return tuple(sorted(rungs, key=lambda rung: (rung.cost, rung.name)))
 
 
 def _get_kin(rung: Rung) -> tuple[str, bool]:
@@ -138,7 +159,7 @@ def _add_up(rungs: Sequence[Rung], name: str, attainment_ratio: float) -> Rung:
     return Rung(
         name=name,
         cost=math.fsum(rung.cost for rung in rungs),
-        kind=first.kind if len(kinds) == 1 else RungKind.BOUND,
+        kind=first.kind if len(kinds) == 1 else RungKind.MEASURED if RungKind.MEASURED in kinds else RungKind.BOUND,
         attainment_ratio=None if not shares else attainment_ratio if is_for_share else max(shares),
         text=f"the sum over {len(rungs)}: {first.text}",
         assumptions=first.assumptions,

@@ -6,37 +6,41 @@ c*(context read) + e*(prompt tokens computed)``, and N cannot be small, because 
     N >= decode tokens / B,   N >= (decode + prompt tokens) / C,   N >= context read / M
 
 with at most B requests, C computed tokens and M tokens of KV cache. A fourth follows from the pace that is promised.
-Of the requests that keep an ITL of S, n are decoded in an iteration of time T >= a + (b + c*k)*n, no prompt being
-shorter than k. The sum of n*T over the iterations is the sum of their decode times, hence at most S times the sum X of
-n, their decode tokens; and the sum of n^2 is at least X^2/N. So ``a*X + (b + c*k)*X^2/N <= S*X``, that is
+Of the requests that keep an ITL of S, each counted with the weight ``w = b + c*(its prompt)``, the weight W is decoded
+in an iteration of time T >= a + W. The sum of W*T over the iterations is the weighted sum of their decode times, hence
+at most S times the weighted sum Y of their decode tokens; and the sum of W^2 is at least Y^2/N. So
+``a*Y + Y^2/N <= S*Y``, that is
 
-    N >= (b + c*k) / (S - a) * decode tokens     of those requests that are begun and ended in the stretch
+    N >= Y / (S - a),   Y = sum of w * decode tokens     of those requests that are begun and ended in the stretch
 
 Each of the four makes the fixed part linear as well, and each is a lower bound on its own; the one that weighs most on
 the mean request is taken. So the work of the requests that a replica serves well in a stretch is no more than the
 length of the stretch, whatever their lengths, their order, the batches they share, and what else is served badly.
-Preemption, padding and idle time only add to it.
+Padding and idle time only add to it.
 
-Where speed is a measured table, the law is the linear one below all of its points that gives the mean request the most
-work: differences of bilinear functions are least at the corners of a cell, and beyond the table times grow in
-proportion. Source: derived here.
+Preemption adds to it as well, but for one token each time: a request sent back after g >= 1 tokens computes its prompt
+and these g anew, and that very computation yields the next token, which is then not decoded. Its u prompt tokens that
+no cache holds and the g cost ``e*(u + g)``, the decode step they replace ``b + c*(input + g)``, which may be more: of
+short prompts, cached ones, long contexts. So of the tokens 1 ... d of a request the cheaper of the two is counted,
+
+    saved(d) = sum over g = 1 ... d of ( b + c*(input + g) - e*(u + g) )+
+
+is taken off. The fixed part stays: such a token takes a place of the B in its last iteration, u + g >= 1 of the C
+tokens and input + g of the M of memory, as the decode step does. Only the pace is kept by decode steps alone: with a
+weight y of Y got in the other way, ``a*(Y-y) + (Y-y)^2/N <= S*Y - a*y`` and ``(Y-y)^2 >= Y*(Y - 2*y)`` leave N less by
+two tokens' share for each, which the saving then has on top.
+
+How the law below a measured table is chosen, and which of the four is taken: see `speed`. Source: derived here.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linprog
 
-from optimizer.domain import IterationLaw, IterationTable
 from optimizer.errors import InvalidInput
-from optimizer.performance import MeasuredIterationTime
 from optimizer.simulation.bounds.asked import AskedRequests, FloatArray, compute_context_read
-from optimizer.simulation.limits import EngineLimits
-
-_SAFETY_RATIO = 1e-6  # times are rounded to ticks in the engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,9 @@ class ReplicaWork:
         Per output token after the first [s].
     per_context_token_s
         Per token of context read in a decode iteration [s].
-    per_paced_token_s
-        Per output token after the first of a request that is due as a whole, for the pace it was promised [s].
+    per_paced_token_s, per_paced_context_token_s
+        Per output token after the first of a request that is due as a whole and was promised a pace, and per such
+        token and token of its prompt [s].
     per_request_s
         Of a request as a whole, where nothing finer is known: due when its last token is [s].
     shortest_iteration_s
@@ -60,15 +65,20 @@ class ReplicaWork:
     ceiling_ratio
         Largest share of its time that a replica ever spends on this work while it keeps the SLO (0-1]; 1 is physics,
         less must have been measured, with its confidence interval on the side of 1.
+    saved_decode_token_s, saved_context_token_s
+        Of a decode step, and per token of context it reads, what a preemption spares by computing anew instead [s].
     """
 
     per_prompt_token_s: float = 0.0
     per_decode_token_s: float = 0.0
     per_context_token_s: float = 0.0
     per_paced_token_s: float = 0.0
+    per_paced_context_token_s: float = 0.0
     per_request_s: float = 0.0
     shortest_iteration_s: float = 0.0
     ceiling_ratio: float = 1.0
+    saved_decode_token_s: float = 0.0
+    saved_context_token_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise InvalidInput where a bound is broken."""
@@ -79,29 +89,56 @@ class ReplicaWork:
             self.per_decode_token_s,
             self.per_context_token_s,
             self.per_paced_token_s,
+            self.per_paced_context_token_s,
             self.per_request_s,
             self.shortest_iteration_s,
+            self.saved_decode_token_s,
+            self.saved_context_token_s,
         )
-        if not all(0.0 <= time_s < np.inf for time_s in times_s) or not any(times_s[:5]):
+        if not all(0.0 <= time_s < np.inf for time_s in times_s) or not any(times_s[:6]):
             raise InvalidInput("work", ">= 0 and finite, one of it above 0 [s]", times_s)
 
-    def compute_s(self, prompt_tokens: FloatArray, decode_tokens: FloatArray, input_tokens: FloatArray) -> FloatArray:
-        """Return the time for that much of each request [s], without what is added for a whole one."""
-        read = compute_context_read(input_tokens, decode_tokens)
-        return (
+    def compute_s(self, requests: AskedRequests, prompt_tokens: FloatArray, decode_tokens: FloatArray) -> FloatArray:
+        """Return the time for that much of each of `requests` [s], without what is added for a whole one."""
+        read = compute_context_read(requests.input_tokens, decode_tokens)
+        taken_s: FloatArray = (
             self.per_prompt_token_s * prompt_tokens
             + self.per_decode_token_s * decode_tokens
             + self.per_context_token_s * read
         )
+        return np.maximum(taken_s - self.compute_saved_s(requests, decode_tokens), 0.0)
+
+    def compute_saved_s(self, requests: AskedRequests, decode_tokens: FloatArray) -> FloatArray:
+        """Return what preemptions may spare at most in the first `decode_tokens` of each request [s].
+
+        The sum of ``first - slope*g`` over g = 1, 2, ... as long as that is above 0; where it rises, the last for each.
+        """
+        slope_s = self.per_prompt_token_s - self.saved_context_token_s
+        first_s = (
+            self.saved_decode_token_s
+            + self.saved_context_token_s * requests.input_tokens
+            - self.per_prompt_token_s * requests.prompt_tokens
+        )
+        tokens = np.ceil(decode_tokens)
+        if slope_s < 0.0:
+            return np.asarray(tokens * np.maximum(first_s - slope_s * tokens, 0.0))
+        if slope_s > 0.0:
+            tokens = np.minimum(tokens, np.floor(np.maximum(first_s, 0.0) / slope_s))
+        saved_s: FloatArray = np.maximum(first_s * tokens - 0.5 * slope_s * tokens * (tokens + 1.0), 0.0)
+        return saved_s
 
     def compute_whole_s(self, requests: AskedRequests) -> FloatArray:
         """Return the time for the whole of each request [s]."""
-        tokens_s = self.compute_s(requests.prompt_tokens, requests.decode_tokens, requests.input_tokens)
-        return tokens_s + self.compute_added_s(requests.decode_tokens)
+        tokens_s = self.compute_s(requests, requests.prompt_tokens, requests.decode_tokens)
+        return tokens_s + self.compute_added_s(requests)
 
-    def compute_added_s(self, decode_tokens: FloatArray) -> FloatArray:
+    def compute_added_s(self, requests: AskedRequests) -> FloatArray:
         """Return what is added for whole requests [s]."""
-        return self.per_request_s + self.per_paced_token_s * decode_tokens
+        paced_tokens = np.where(np.isfinite(requests.itl_s), requests.decode_tokens, 0.0)
+        added_s: FloatArray = self.per_request_s + paced_tokens * (
+            self.per_paced_token_s + self.per_paced_context_token_s * requests.input_tokens
+        )
+        return added_s
 
     def scale(self, ratio: float) -> ReplicaWork:
         """Return the work of a replica whose iterations take `ratio` times as long."""
@@ -111,8 +148,11 @@ class ReplicaWork:
             per_decode_token_s=self.per_decode_token_s * ratio,
             per_context_token_s=self.per_context_token_s * ratio,
             per_paced_token_s=self.per_paced_token_s * ratio,
+            per_paced_context_token_s=self.per_paced_context_token_s * ratio,
             per_request_s=self.per_request_s * ratio,
             shortest_iteration_s=self.shortest_iteration_s * ratio,
+            saved_decode_token_s=self.saved_decode_token_s * ratio,
+            saved_context_token_s=self.saved_context_token_s * ratio,
         )
 
 
@@ -125,104 +165,3 @@ def make_rate_work(capacity_per_s: float) -> ReplicaWork:
     if not capacity_per_s > 0.0:
         raise InvalidInput("capacity_per_s", "> 0 [1/s]", capacity_per_s)
     return ReplicaWork(per_request_s=1.0 / capacity_per_s)
-
-
-def make_replica_work(
-    performance: IterationLaw | IterationTable, limits: EngineLimits, requests: AskedRequests
-) -> ReplicaWork:
-    """Return the work of a replica with this speed that holds this much; `requests` say what is common, no more."""
-    prompt, decode = _mean(requests.prompt_tokens), _mean(requests.decode_tokens)
-    read = _mean(compute_context_read(requests.input_tokens, requests.decode_tokens))
-    shares = {
-        "batch": decode / limits.max_running_requests,
-        "tokens": (decode + prompt) / limits.max_batched_tokens,
-        "memory": read / _get_most_context_tokens(limits),
-    }
-    heaviest = max(shares, key=lambda name: (shares[name], name))
-    if isinstance(performance, IterationLaw):
-        law = performance
-    else:
-        law = fit_law_below(performance, iterations=shares[heaviest], decode_tokens=decode, context_read=read)
-    per_paced_token = _compute_iterations_per_paced_token(law, requests)
-    if per_paced_token * decode > shares[heaviest]:
-        heaviest = "pace"
-    work = ReplicaWork(
-        per_prompt_token_s=law.per_prompt_token_s,
-        per_decode_token_s=law.per_request_s,
-        per_context_token_s=law.per_context_token_s,
-        shortest_iteration_s=law.fixed_s + law.per_request_s,
-    )
-    if heaviest == "pace":
-        work = replace(work, per_paced_token_s=law.fixed_s * per_paced_token)
-    elif heaviest == "batch":
-        work = replace(work, per_decode_token_s=law.per_request_s + law.fixed_s / limits.max_running_requests)
-    elif heaviest == "tokens":
-        each_s = law.fixed_s / limits.max_batched_tokens
-        work = replace(
-            work,
-            per_prompt_token_s=law.per_prompt_token_s + each_s,
-            per_decode_token_s=law.per_request_s + each_s,
-        )
-    else:
-        each_s = law.fixed_s / _get_most_context_tokens(limits)
-        work = replace(work, per_context_token_s=law.per_context_token_s + each_s)
-    return work.scale(1.0 - _SAFETY_RATIO)
-
-
-def _get_most_context_tokens(limits: EngineLimits) -> int:
-    """Return M: what the cache holds, and the newest token of every request, which is not in it yet."""
-    return limits.kv_capacity_tokens + limits.max_running_requests
-
-
-def _compute_iterations_per_paced_token(law: IterationLaw, requests: AskedRequests) -> float:
-    """Return how many iterations a decode token takes at least at the slowest pace promised to any request."""
-    decoded = requests.decode_tokens > 0.0
-    if not bool(decoded.any()):
-        return 0.0
-    itl_s, shortest_tokens = float(requests.itl_s[decoded].max()), float(requests.input_tokens[decoded].min())
-    if itl_s <= law.fixed_s * (1.0 + _SAFETY_RATIO) or math.isinf(itl_s):
-        return 0.0  # nobody keeps it, or nobody promised anything
-    return (law.per_request_s + law.per_context_token_s * shortest_tokens) / (itl_s - law.fixed_s)
-
-
-def fit_law_below(
-    table: IterationTable, *, iterations: float, decode_tokens: float, context_read: float
-) -> IterationLaw:
-    """Return the linear law that is nowhere above `table` and gives a request with these counts the most work.
-
-    Parameters
-    ----------
-    table
-        Measured times.
-    iterations, decode_tokens, context_read
-        What a request takes of iterations (a share of them), tokens, and token-iterations.
-    """
-    points = [
-        (1.0, batch, batch * context, time_s)
-        for batch, row in zip(table.batches, table.decode_s, strict=True)
-        for context, time_s in zip(table.contexts_tokens, row, strict=True)
-    ]
-    # Scaled to the largest point, and with a trace of weight on each coefficient, so that the answer is unique enough.
-    scales = np.array([1.0, max(table.batches), max(table.batches) * max(table.contexts_tokens)])
-    rows = np.array([point[:3] for point in points]) / scales
-    gains = np.array([iterations, decode_tokens, context_read]) / scales
-    result = linprog(-gains, A_ub=rows, b_ub=np.array([point[3] for point in points]), bounds=(0.0, None))
-    fixed_s, per_request_s, per_context_s = (np.maximum(np.asarray(result.x), 0.0) / scales).tolist()
-    measured = MeasuredIterationTime(table)
-    per_prompt_s = min(measured.compute_prefill_work_s(tokens) / tokens for tokens in table.prompts_tokens)
-    law = IterationLaw(fixed_s, per_request_s, per_context_s, per_prompt_s)
-    excess = max(
-        (law.fixed_s + law.per_request_s * batch + law.per_context_token_s * context) / time_s
-        for _, batch, context, time_s in points
-    )
-    shrink = min(1.0, 1.0 / excess)
-    return replace(
-        law,
-        fixed_s=law.fixed_s * shrink,
-        per_request_s=law.per_request_s * shrink,
-        per_context_token_s=law.per_context_token_s * shrink,
-    )
-
-
-def _mean(values: FloatArray) -> float:
-    return float(np.cumsum(values)[-1]) / len(values) if len(values) else 0.0

@@ -17,6 +17,8 @@ class Purpose(IntEnum):
     ENGINE = 2
     PAGES = 3
     JITTER = 4
+    SYNC = 5
+    GATEWAY = 6
 
 
 def make_stream(seed: int, purpose: Purpose, *subject: int) -> np.random.Generator:

@@ -41,7 +41,12 @@ class Cluster:
         site = Site(self.queue, options, seed, self.end_ns)
         self.fronts: dict[ModelKey, Front] = {
             model.key: Front(
-                site, model, requests=self._requests, recorder=self.recorder, get_deployment=self._get_deployment
+                site,
+                model,
+                plants=scenario.plants,
+                requests=self._requests,
+                recorder=self.recorder,
+                get_deployment=self._get_deployment,
             )
             for model in scenario.models
         }

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optimizer.domain import (
-    DemandSource,
     DemandWindow,
     FleetSnapshot,
     ModelKey,
@@ -16,19 +15,19 @@ from optimizer.domain import (
     PodPhase,
     PodReading,
     PodSignals,
-    Reason,
-    ReasonCode,
     ServedModel,
     VariantKey,
     VariantState,
 )
 from optimizer.simulation.cluster.cluster import Cluster
+from optimizer.simulation.cluster.gateway import GatewayMemory
 from optimizer.simulation.cluster.options import ClusterOptions
 from optimizer.simulation.cluster.page import PageForm
 from optimizer.simulation.cluster.pod_memory import PodMemory
 from optimizer.simulation.cluster.replica import Life, Replica
 from optimizer.simulation.cluster.scenario import Scenario
 from optimizer.simulation.cluster.scraper import Scraper
+from optimizer.simulation.cluster.steering import get_page_delay_s
 from optimizer.simulation.decider import Decider, ScraperView
 from optimizer.simulation.ticks import to_ns, to_s
 
@@ -49,12 +48,11 @@ class Collecting:
         self._scenario, self._cluster = scenario, cluster
         self._specs = {model.key: tuple(decider.signals.get(model.key, ())) for model in scenario.models}
         forms = {model.key: PageForm(model.model_id, self._specs[model.key]) for model in scenario.models}
-        self._scraper = Scraper(cluster, options.scrape, forms, seed)
+        delay_s = get_page_delay_s(decider, options)
+        self._scraper = Scraper(cluster, options.scrape, forms, seed, delay_s)
         self._memories: dict[Replica, PodMemory] = {}
         self._looked_s: float | None = None
-        self._gateways = {
-            model.key: _GatewayMemory(index) for index, model in enumerate(scenario.models) if model.has_gateway
-        }
+        self._gateways = {model.key: GatewayMemory() for model in scenario.models if model.has_gateway}
 
     @property
     def pages(self) -> int:
@@ -138,37 +136,12 @@ class Collecting:
         return tuple(reading for reading in readings if reading is not None)
 
     def _look_at_gateway(self, model: ServedModel, now_ns: int) -> DemandWindow | None:
-        memory = self._gateways.get(model.key)
-        if memory is None:
+        shelf = self._scraper.get_gateway_shelf(model.key, now_ns)
+        if shelf is None or shelf.newest is None:
             return None
-        front = self._cluster.fronts[model.key]
-        if self._scraper.is_lost(now_ns, memory.number):
-            return memory.miss(now_ns)
-        return memory.take(now_ns, front.arrived, front.held)
-
-
-class _GatewayMemory:
-    """The counter of one gateway as it was read last."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self._time_ns: int | None = None
-        self._arrived = 0
-
-    def take(self, now_ns: int, arrived: int, held: int) -> DemandWindow:
-        """Return the window that a page of `now_ns` [ns] closes."""
-        start_ns, before = self._time_ns, self._arrived
-        self._time_ns, self._arrived = now_ns, arrived
-        if start_ns is None:
-            first = Reason(ReasonCode.FIRST_READING, "gateway: its first page; the next one closes a window")
-            now_s = to_s(now_ns)
-            return DemandWindow(now_s, now_s, DemandSource.NONE, waiting_requests=float(held), reason=first)
-        arrivals = float(arrived - before)
-        source = DemandSource.GATEWAY
-        return DemandWindow(to_s(start_ns), to_s(now_ns), source, arrivals=arrivals, waiting_requests=float(held))
-
-    def miss(self, now_ns: int) -> DemandWindow:
-        """Return the window of a page that could not be had."""
-        reason = Reason(ReasonCode.SCRAPE_FAILED, "gateway: no answer")
-        start_ns = now_ns if self._time_ns is None else self._time_ns
-        return DemandWindow(to_s(start_ns), to_s(now_ns), DemandSource.NONE, reason=reason)
+        memory, good, newest = self._gateways[model.key], shelf.newest_good, shelf.newest
+        if good is not None and good.body is not None and memory.is_new(good.time_ns):
+            memory.take(good.body, good.time_ns)
+        elif newest.body is None:
+            memory.miss(newest.time_ns)
+        return memory.window

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.domain import LatencyQuantity, VariantKey
+from optimizer.domain import LatencyQuantity, Role, VariantKey
 from optimizer.errors import InvalidInput
 from optimizer.simulation.cluster.result import RequestColumns, SimulationResult, StepSeries
 from optimizer.simulation.ticks import to_ns, to_s
@@ -185,9 +185,14 @@ def _count_reversals(series: StepSeries, within_ns: int) -> int:
 def _list_capacities(
     result: SimulationResult, capacities_per_s: Mapping[VariantKey, float], lengths_ns: list[int]
 ) -> list[float]:
-    """Return the mean capacity that was ready in each bin; all bins but the last are as long as the first [1/s]."""
-    totals, end_ns = [0.0] * len(lengths_ns), to_ns(result.scenario.horizon_s)
+    """Return the mean capacity that was ready in each bin; all bins but the last are as long as the first [1/s].
+
+    Where prefill and decode are apart the scarcer of the two counts.
+    """
+    totals, end_ns = {role: [0.0] * len(lengths_ns) for role in Role}, to_ns(result.scenario.horizon_s)
     for key, figures in result.variants.items():
         ready = figures.replicas.ready.integrate_bins(lengths_ns[0], end_ns)
-        totals = [total + capacities_per_s.get(key, 0.0) * one for total, one in zip(totals, ready, strict=True)]
-    return [total / length_ns for total, length_ns in zip(totals, lengths_ns, strict=True)]
+        carried = zip(totals[key.role], ready, strict=True)
+        totals[key.role] = [total + capacities_per_s.get(key, 0.0) * one for total, one in carried]
+    parts = zip(totals[Role.BOTH], totals[Role.PREFILL], totals[Role.DECODE], lengths_ns, strict=True)
+    return [(whole + min(prefill, decode)) / length_ns for whole, prefill, decode, length_ns in parts]

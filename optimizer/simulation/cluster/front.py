@@ -2,18 +2,20 @@
 
 With prefill and decode apart a request goes to a replica of role prefill for its first token, its KV cache travels, and
 a replica of role decode computes the last prompt token anew and generates: what the client sees comes from there.
+
+A request goes only where it fits; a replica that refuses it because its queue is full is not the last one tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from optimizer.domain import Role, ServedModel
+from optimizer.domain import Role, ServedModel, VariantKey
 from optimizer.simulation.cluster.deployment import Deployment
 from optimizer.simulation.cluster.recorder import Recorder
 from optimizer.simulation.cluster.replica import Life, Replica
 from optimizer.simulation.cluster.result import Ending
-from optimizer.simulation.cluster.scenario import Requests
+from optimizer.simulation.cluster.scenario import Plant, Requests
 from optimizer.simulation.cluster.site import Site
 from optimizer.simulation.cluster.stage import Stage
 from optimizer.simulation.request import EndedRequest, EngineRequest
@@ -38,6 +40,8 @@ class Front:
 
     Attributes
     ----------
+    is_gateway
+        Whether it counts and holds requests for all to see.
     arrived
         Requests that came.
     """
@@ -47,17 +51,20 @@ class Front:
         site: Site,
         model: ServedModel,
         *,
+        plants: Mapping[VariantKey, Plant],
         requests: RequestLists,
         recorder: Recorder,
         get_deployment: Callable[[Replica], Deployment],
     ) -> None:
-        self.arrived = 0
+        self.is_gateway, self.arrived = model.has_gateway, 0
         options = site.options
         self._requests, self._options, self._queue, self._recorder = requests, options, site.queue, recorder
         self._get_deployment = get_deployment
         self._hold_ns = to_ns(options.hold_s) if model.has_gateway else 0
         self._entry, self._decode = Stage(options), Stage(options)
         self._held: dict[int, Stage] = {}
+        keys = [variant.key(variant.main_role) for variant in model.variants]
+        self._longest_tokens = [(key.role, plants[key].limits.max_request_tokens) for key in keys]
 
     @property
     def held(self) -> int:
@@ -70,10 +77,14 @@ class Front:
         self._route(now_ns, index, self._entry)
 
     def note_ready(self, replica: Replica, now_ns: int) -> None:
-        """Send requests to `replica` as well, those that wait first."""
-        stage = self._get_stage(replica)
+        """Send requests to `replica` as well, those that wait and fit first."""
+        stage, requests = self._get_stage(replica), self._requests
         stage.add(replica)
-        waiting = [index for index, wanted in self._held.items() if wanted is stage]
+        waiting = [
+            index
+            for index, wanted in self._held.items()
+            if wanted is stage and replica.can_hold(requests.input_tokens[index], requests.output_tokens[index])
+        ]
         for index in waiting:
             del self._held[index]
             self._route(now_ns, index, stage)
@@ -101,25 +112,43 @@ class Front:
         return self._decode if replica.key.role is Role.DECODE else self._entry
 
     def _route(self, now_ns: int, index: int, stage: Stage) -> None:
-        if not stage.replicas:
-            self._hold(now_ns, index, stage)
-            return
         input_tokens, output_tokens = self._requests.input_tokens[index], self._requests.output_tokens[index]
-        replica = stage.choose(input_tokens)
-        assert replica.engine is not None
-        cached_tokens = self._requests.cached_tokens[index]
-        if stage is self._decode:
-            cached_tokens = input_tokens - 1
-        elif replica.key.role is Role.PREFILL:
-            output_tokens = 1
-        if input_tokens + output_tokens > replica.engine.max_request_tokens:
-            self._recorder.fail(index, Ending.TOO_LONG)
-            return
-        request = EngineRequest(str(index), to_s(now_ns), input_tokens, output_tokens, cached_tokens)
-        if replica.submit(index, request):
-            self._plan_wake(replica)
-        else:
+        tried: list[Replica] = []
+        while len(tried) < self._options.max_attempts:
+            replica = stage.choose(input_tokens, output_tokens, tried)
+            if replica is None:
+                break
+            if replica.submit(index, self._make_request(now_ns, index, replica)):
+                self._plan_wake(replica)
+                return
+            tried.append(replica)
+        if tried:
             self._recorder.fail(index, Ending.REJECTED)
+        elif self._is_too_long(input_tokens, output_tokens, stage):
+            self._recorder.fail(index, Ending.TOO_LONG)
+        else:
+            self._hold(now_ns, index, stage)
+
+    def _make_request(self, now_ns: int, index: int, replica: Replica) -> EngineRequest:
+        """Return what `replica` is asked of request `index`; one of role decode has no prefix in a cache of its own."""
+        requests, role = self._requests, replica.key.role
+        input_tokens = requests.input_tokens[index]
+        return EngineRequest(
+            str(index),
+            to_s(now_ns),
+            input_tokens,
+            1 if role is Role.PREFILL else requests.output_tokens[index],
+            0 if role is Role.DECODE else requests.cached_tokens[index],
+            transferred_tokens=input_tokens if role is Role.DECODE else 0,
+        )
+
+    def _is_too_long(self, input_tokens: int, output_tokens: int, stage: Stage) -> bool:
+        """Return whether no variant of `stage` could hold such a request, had it replicas or not [tokens]."""
+        return all(
+            input_tokens + (1 if role is Role.PREFILL else output_tokens) > longest_tokens
+            for role, longest_tokens in self._longest_tokens
+            if (role is Role.DECODE) == (stage is self._decode)
+        )
 
     def _hold(self, now_ns: int, index: int, stage: Stage) -> None:
         hold_ns = to_ns(self._options.hold_s) if stage is self._decode else self._hold_ns
@@ -156,8 +185,9 @@ class Front:
 
     def _finish(self, index: int, ended: EndedRequest) -> None:
         arrival_ns = self._requests.arrival_ns[index]
-        assert ended.first_token_s is not None
-        ttft_s, ttlt_s = to_s(to_ns(ended.first_token_s) - arrival_ns), to_s(to_ns(ended.end_s) - arrival_ns)
+        first_token_s = ended.first_token_s
+        assert first_token_s is not None
+        ttft_s, ttlt_s = to_s(to_ns(first_token_s) - arrival_ns), to_s(to_ns(ended.end_s) - arrival_ns)
         self._recorder.finish(index, ttft_s, ended.itl_s or 0.0, ttlt_s)
 
     def _plan_wake(self, replica: Replica) -> None:

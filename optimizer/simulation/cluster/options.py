@@ -24,6 +24,13 @@ class Actuation(StrEnum):
     HPA = "hpa"  # it publishes a number, and an HPA follows at its next sync
 
 
+class Rhythm(StrEnum):
+    """When a decider is asked, and how old what it sees is."""
+
+    ROUNDS = "rounds"  # right behind a round of pages: it reads them itself
+    SYNCS = "syncs"  # at moments of its own, from what another one stored: autoscalers behind a metrics pipeline
+
+
 class RouterKind(StrEnum):
     """By which rule a request finds its replica; see `optimizer.routing`."""
 
@@ -120,23 +127,25 @@ class StartOptions:
 
 @dataclass(frozen=True, slots=True)
 class HpaOptions:
-    """The autoscalers that follow a published number.
+    """The autoscalers of the cluster: those that follow a published number, and deciders that are such themselves.
 
     Attributes
     ----------
     spec
-        The same for every variant.
+        The same for every variant, of those that follow.
     sync_s
-        From one sync to the next, > 0 [s].
+        From one sync to the next, > 0 [s], of those that follow.
     phase_s
-        The first sync [s].
+        The first sync, and the first decision of `Rhythm.SYNCS` [s]; None means drawn by the seed, below `sync_s`. It
+        depends on nothing else, so all deciders have the same.
     metric_delay_s
-        Age of the number that a sync reads [s].
+        The number that a sync reads, and the pages that a decider of `Rhythm.SYNCS` sees, are at least so old: what
+        lies between a scrape and the answer of the metrics API [s]. How long ago the scrape was comes on top.
     """
 
     spec: HpaSpec = FOLLOWING_HPA
     sync_s: float = 15.0
-    phase_s: float = 7.0
+    phase_s: float | None = None
     metric_delay_s: float = 0.0
 
 
@@ -170,8 +179,8 @@ class ClusterOptions:
     actuation
         How answers become replicas; None means as the decider says, and directly where it does not.
     decision_delay_s
-        The first decision, and every further one after its period, comes so long after the round of pages [s]; None
-        means as soon as the last page of a round is known.
+        The first decision of `Rhythm.ROUNDS`, and every further one after its period, comes so long after the round
+        of pages [s]; None means as soon as the last page of a round is known.
     grace_s
         A replica that is told to end gets no more requests, and has this long to finish those it has [s].
     hold_s
@@ -181,6 +190,8 @@ class ClusterOptions:
         The rule of every LLM.
     guide
         For `RouterKind.GUIDED`.
+    max_attempts
+        How many replicas a request is tried on at most while queues are full, as the router of the product does.
     keeps_requests
         Whether the latencies of every request are kept; else only their histograms.
     """
@@ -195,6 +206,7 @@ class ClusterOptions:
     hold_s: float = 300.0
     router: RouterKind = RouterKind.LEAST_LOAD
     guide: BucketGuide | None = None
+    max_attempts: int = 3
     keeps_requests: bool = True
 
     def __post_init__(self) -> None:
@@ -213,6 +225,7 @@ class ClusterOptions:
             ("hpa.sync_s", self.hpa.sync_s),
             ("kv_transfer.bandwidth_bytes_per_s", self.kv_transfer.bandwidth_bytes_per_s),
             ("start.devices_per_node", self.start.devices_per_node),
+            ("max_attempts", self.max_attempts),
         ):
             if not value > 0:
                 raise InvalidInput(name, "> 0", value)
@@ -221,7 +234,7 @@ class ClusterOptions:
 
     @property
     def first_decision_s(self) -> float:
-        """When a decider is asked first [s]."""
+        """When a decider of `Rhythm.ROUNDS` is asked first [s]."""
         if self.decision_delay_s is not None:
             return self.decision_delay_s
         return self.scrape.jitter_s + self.scrape.delay_s

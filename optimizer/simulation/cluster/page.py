@@ -120,9 +120,11 @@ class PageBody:
         "start_s",
     )
 
-    def __init__(self, engine: TokenEngine, form: PageForm, start_s: float) -> None:
+    def __init__(
+        self, engine: TokenEngine, form: PageForm, start_s: float, signature: tuple[int, ...] | None = None
+    ) -> None:
         counters = engine.counters
-        self.signature = sign(engine)
+        self.signature = signature or sign(engine)
         self.start_s = start_s
         self._form, self._limits = form, engine.limits
         self._counts = _GET_COUNTS(counters)

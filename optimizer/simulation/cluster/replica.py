@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from optimizer.domain import PodKey, VariantKey
+from optimizer.domain import PodKey, Role, VariantKey
 from optimizer.simulation.cluster.devices import Placement
 from optimizer.simulation.engine import TokenEngine
 from optimizer.simulation.request import EndedRequest, EngineRequest
@@ -80,6 +80,12 @@ class Replica:
     def load(self) -> int:
         """Requests it has, running and waiting."""
         return len(self.requests)
+
+    def can_hold(self, input_tokens: int, output_tokens: int) -> bool:
+        """Return whether what a replica of its role does of such a request fits [tokens]."""
+        assert self.engine is not None
+        own_tokens = 1 if self.key.role is Role.PREFILL else output_tokens
+        return input_tokens + own_tokens <= self.engine.max_request_tokens
 
     def submit(self, index: int, request: EngineRequest) -> bool:
         """Hand `request`, number `index`, to the engine; return whether it took it."""

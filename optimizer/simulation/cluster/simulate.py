@@ -42,7 +42,7 @@ def simulate(
     options = options or ClusterOptions()
     cluster = Cluster(scenario, options, seed)
     collecting = Collecting(scenario, cluster, decider, options, seed)
-    steering = Steering(cluster, decider, options, collecting.look)
+    steering = Steering(cluster, decider, options, seed, collecting.look)
     cluster.open()
     collecting.open()
     steering.open()

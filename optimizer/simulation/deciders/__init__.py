@@ -6,9 +6,10 @@ from optimizer.policy.saturation import SaturationVersion
 from optimizer.simulation.decider import Decider, ScraperView
 from optimizer.simulation.deciders.aibrix import make_aibrix
 from optimizer.simulation.deciders.aibrix_optimizer import make_aibrix_optimizer
-from optimizer.simulation.deciders.dynamo import DynamoMode, make_dynamo
+from optimizer.simulation.deciders.dynamo import make_dynamo
 from optimizer.simulation.deciders.dynamo_pools import make_dynamo_pools
-from optimizer.simulation.deciders.hpa import make_hpa_kv, make_hpa_queue
+from optimizer.simulation.deciders.dynamo_settings import DynamoMode
+from optimizer.simulation.deciders.hpa import HpaMetric, HpaShipped, make_hpa_kv, make_hpa_queue
 from optimizer.simulation.deciders.keda import make_keda
 from optimizer.simulation.deciders.knative import make_knative
 from optimizer.simulation.deciders.kthena import make_kthena
@@ -24,6 +25,8 @@ __all__ = [
     "AibrixVersion",
     "Decider",
     "DynamoMode",
+    "HpaMetric",
+    "HpaShipped",
     "OurDecider",
     "SaturationVersion",
     "ScraperView",

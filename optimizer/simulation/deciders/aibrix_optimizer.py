@@ -1,9 +1,10 @@
 """AIBrix's optimizer in a simulated cluster: every ten seconds the least-cost mix for the requests of some minutes.
 
-What its gateway would have traced is made of the newest window of every pod: arrivals, completions, and their lengths,
-prompts and answers taken as independent. Profiles are those given, else made from the performance model that our own
-policy plans with, on the ticks of the peer's benchmark. Its gauge is adopted as it is: hundredths are rounded up, idle
-counts taken whole; quirks of the rate are kept. It sees pages, never the truth.
+What its gateway would have traced is made of the newest window of every pod: arrivals, completions, and how their
+lengths are shared. Documents hold whole requests in the peer's buckets and speak of the time that the windows cover.
+Profiles are those given, else made from the performance model that our own policy plans with, on the ticks of the
+peer's benchmark. Its gauge is adopted as it is: hundredths are rounded up, idle counts taken whole; quirks of the rate
+are kept. It sees pages, never the truth.
 
 Source: AIBrix e3e10f9e (head, 2026-08-22), optimizer.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from optimizer.demand import estimate_lengths, merge_length_sums
 from optimizer.domain import (
@@ -38,9 +39,9 @@ from optimizer.policy.aibrix import (
     TraceDocument,
     share_lengths,
     step_optimizer,
-    write_spread,
 )
 from optimizer.simulation.decider import ScraperView
+from optimizer.simulation.deciders.aibrix_gateway import TracingGateway
 from optimizer.simulation.deciders.pools import Pool, iterate_pools
 
 _NOTHING = LengthSums(0.0, 0.0, 0.0)
@@ -66,11 +67,12 @@ def make_aibrix_optimizer(
 
 @dataclass(slots=True)
 class _Memory:
-    """Of one LLM: the optimizer's state, the windows that were traced, and how lengths were shared last."""
+    """Of one LLM: the optimizer's state, the windows that were traced, how lengths were shared last, the gateway."""
 
     state: OptimizerState
     traced_s: dict[PodKey | None, float] = field(default_factory=dict)
     shares: LengthShares | None = None
+    gateway: TracingGateway = field(default_factory=TracingGateway)
 
 
 class AibrixOptimizerDecider:
@@ -136,8 +138,8 @@ class AibrixOptimizerDecider:
         completed = math.fsum(entry.completions or 0.0 for entry in fresh)
         if memory.shares is None or (arrived <= 0.0 and completed <= 0.0):
             return None
-        spread = write_spread(memory.shares, completed, self._shipped.period_s)
-        return TraceDocument(spread.records, arrived, 0.0, max(entry.duration_s for entry in fresh))
+        document = memory.gateway.trace(memory.shares, completed, arrived)
+        return replace(document, interval_s=max(entry.duration_s for entry in fresh))
 
 
 def _share(windows: list[DemandWindow]) -> LengthShares | None:

@@ -1,16 +1,18 @@
 """Dynamo's planner over a pair of pools in a simulated cluster: one variant prefills, one decodes.
 
 ``rate`` is generation 1: every 180 s, out of tables and of observed TTFT, ITL, lengths and ended requests; nothing
-moves while any of that is missing. ``load`` is generation 2 with its thresholds: every 5 s one replica of either pool
-more or fewer, inside the band of accelerators. LLMs without a pair are left alone. It sees pages, never the truth.
+moves while any of that is missing. ``load`` is generation 2: every 5 s one replica of either pool more or fewer, inside
+the band of accelerators, by thresholds, or, with aim ``sla``, by estimates of TTFT and ITL. A page of a prefill engine
+tells no time of iterations, so its law is that of the sweep; that of decode is fitted to pages. LLMs without a pair are
+left alone. It sees pages, never the truth.
 
 Source: NVIDIA Dynamo, planner core at 07619258a49d, load scaling at 0c6da1ec762c, budget at 15a72ce9d401.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from optimizer.domain import (
     Counter,
@@ -21,32 +23,51 @@ from optimizer.domain import (
     PodReading,
     Role,
     ServedModel,
-    SignalSpec,
     Variant,
     VariantKey,
 )
 from optimizer.policy.dynamo import (
     AcceleratorBudget,
+    Aim,
     DecodeLoad,
     DecodeTable,
+    LoadSettings,
     Pair,
     PlannerSettings,
     PoolSizes,
+    PrefillLaw,
+    PrefillLoad,
     PrefillTable,
     ProfiledDemand,
-    check_planner,
+    SampleStore,
     compute_concurrency,
     compute_corrections,
+    fit_decode,
     guard_pair,
     plan_pools,
     predict,
     step_decode_easily,
+    step_decode_load,
     step_prefill_easily,
+    step_prefill_load,
 )
 from optimizer.simulation.decider import ScraperView
-from optimizer.simulation.deciders.dynamo import KEPT_INTERVALS, DynamoMode, DynamoShipped
-from optimizer.simulation.deciders.dynamo_tables import sweep_decode, sweep_prefill
-from optimizer.simulation.deciders.page_counts import Counts, add_counts, find_mean, read_counts, subtract_counts
+from optimizer.simulation.deciders.dynamo_pages import (
+    KEPT_INTERVALS,
+    Intervals,
+    PlannerMemory,
+    find_decode_load,
+    sample_decode,
+)
+from optimizer.simulation.deciders.dynamo_settings import (
+    DynamoBrief,
+    DynamoMode,
+    DynamoShipped,
+    Planner,
+    make_brief,
+)
+from optimizer.simulation.deciders.dynamo_tables import sweep_decode, sweep_prefill, sweep_prefill_law
+from optimizer.simulation.deciders.page_counts import Counts, add_counts, find_mean
 from optimizer.simulation.deciders.pools import Pool, iterate_pools, list_told_readings
 
 CONTEXT_LENGTH_TOKENS = 8192.0
@@ -59,72 +80,49 @@ def make_dynamo_pools(
     settings: PlannerSettings | None = None,
     context_length_tokens: float = CONTEXT_LENGTH_TOKENS,
     shipped: DynamoShipped | None = None,
+    *,
+    knows_promises: bool = False,
 ) -> DynamoPoolsDecider:
     """Return the scaler with the peer's defaults, or with `settings` for its mode.
+
+    With `knows_promises` its targets are those that the LLMs promise; see `make_brief`.
 
     Raises
     ------
     InvalidInput
         When the peer would refuse the settings.
     """
-    usual = shipped or DynamoShipped()
-    chosen = settings or (usual.rate if mode is DynamoMode.RATE else usual.load)
-    check_planner(chosen)
-    return DynamoPoolsDecider(models, mode, chosen, context_length_tokens)
+    usual = settings or (shipped or DynamoShipped()).get_settings(mode)
+    brief = make_brief(models, mode, usual, knows_promises=knows_promises)
+    return DynamoPoolsDecider(models, brief, context_length_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pools:
-    """The pair of one LLM, with its tables where they could be made."""
+    """The pair of one LLM, with its settings and what was swept of it where that could be done."""
 
+    settings: PlannerSettings
     prefill: Variant
     decode: Variant
     prefill_table: PrefillTable | None
     decode_table: DecodeTable | None
+    prefill_law: PrefillLaw | None
 
 
-@dataclass(slots=True)
-class _Memory:
-    """Of one LLM: counts of the pages of the last decision, and the intervals seen."""
+class DynamoPoolsDecider(Planner):
+    """See the module; `brief` is what it was told."""
 
-    pages: dict[PodKey, Counts] = field(default_factory=dict)
-    requests: list[float] = field(default_factory=list)
-    inputs: list[float] = field(default_factory=list)
-    outputs: list[float] = field(default_factory=list)
-    moved_s: float = 0.0
-
-
-class DynamoPoolsDecider:
-    """See the module."""
-
-    def __init__(
-        self,
-        models: tuple[ServedModel, ...],
-        mode: DynamoMode,
-        settings: PlannerSettings,
-        context_length_tokens: float,
-    ) -> None:
-        self._mode, self._settings, self._context_length_tokens = mode, settings, context_length_tokens
+    def __init__(self, models: tuple[ServedModel, ...], brief: DynamoBrief, context_length_tokens: float) -> None:
+        super().__init__(brief)
+        self._context_length_tokens = context_length_tokens
         self._models = {model.key: model for model in models}
-        found = {model.key: _find_pools(model) for model in models}
+        found = {model.key: _find_pools(model, brief.by_model[model.key]) for model in models}
         self._pools = {key: pools for key, pools in found.items() if pools is not None}
-        self._memories: dict[ModelKey, _Memory] = {}
-        self._decided_s: float | None = None
-
-    @property
-    def period_s(self) -> float:
-        """Time between two decisions [s]."""
-        return self._mode.get_interval_s(self._settings)
-
-    @property
-    def signals(self) -> Mapping[ModelKey, tuple[SignalSpec, ...]]:
-        """None: the usual figures do."""
-        return {}
+        self._memories: dict[ModelKey, PlannerMemory] = {}
 
     def step(self, view: ScraperView) -> Mapping[VariantKey, int]:
         """Return the replicas wanted of both pools of every LLM that has them; see `Decider`."""
-        interval_s = self.period_s if self._decided_s is None else view.now_s - self._decided_s
-        self._decided_s = view.now_s
+        interval_s = self.measure_interval_s(view.now_s)
         wanted: dict[VariantKey, int] = {}
         for key, pools in self._pools.items():
             seen = {pool.key: pool for pool in iterate_pools((self._models[key],), view)}
@@ -133,22 +131,25 @@ class DynamoPoolsDecider:
             if prefill is None or decode is None:
                 continue
             current = Pair(prefill.requested_replicas, decode.requested_replicas)
-            memory = self._memories.setdefault(key, _Memory())
+            memory = self._memories.setdefault(key, PlannerMemory.start(pools.settings))
             readings = (list_told_readings(prefill, view), list_told_readings(decode, view))
-            grown = _track(memory, readings, {pod.pod for pool in (prefill, decode) for pod in pool.state.pods})
-            if self._mode is DynamoMode.RATE:
-                pair = self._step_rate(pools, current, memory, grown, interval_s)
+            living = {pod.pod for pool in (prefill, decode) for pod in pool.state.pods}
+            grown = memory.intervals.track((*readings[0], *readings[1]), living)
+            if self.brief.mode is DynamoMode.RATE:
+                pair = self._step_rate(pools, current, memory.intervals, _sum_up(readings, grown), interval_s)
             else:
+                memory.intervals.remember(_sum_up(readings, grown)[1])
+                memory.samples = _sample(memory.samples, readings[1], grown)
                 pair = self._step_load(pools, (prefill, decode), current, memory, readings)
             wanted |= {prefill.key: prefill.bound(pair.prefill), decode.key: decode.bound(pair.decode)}
             if pair != current:
-                memory.moved_s = view.now_s
+                memory.intervals.moved_s = view.now_s
         return wanted
 
     def _step_rate(
-        self, pools: _Pools, current: Pair, memory: _Memory, grown: tuple[Counts, Counts], interval_s: float
+        self, pools: _Pools, current: Pair, memory: Intervals, grown: tuple[Counts, Counts], interval_s: float
     ) -> Pair:
-        settings, (prefills, decodes) = self._settings, grown
+        settings, (prefills, decodes) = pools.settings, grown
         ttft_s, itl_s = find_mean(prefills, Histogram.TTFT), find_mean(decodes, Histogram.ITL)
         inputs, outputs = find_mean(decodes, Histogram.INPUT_TOKENS), find_mean(decodes, Histogram.OUTPUT_TOKENS)
         duration_s = find_mean(decodes, Histogram.TTLT)
@@ -187,62 +188,73 @@ class DynamoPoolsDecider:
         pools: _Pools,
         seen: tuple[Pool, Pool],
         current: Pair,
-        memory: _Memory,
+        memory: PlannerMemory,
         readings: tuple[tuple[PodReading, ...], tuple[PodReading, ...]],
     ) -> Pair:
-        settings = self._settings
+        settings, intervals = pools.settings, memory.intervals
         for pool, pages in zip(seen, readings, strict=True):
             is_whole = pool.requested_replicas == len(pool.state.pods) == len(pages)
-            if not is_whole or any(page.time_s <= memory.moved_s for page in pages):
+            if not is_whole or any(page.time_s <= intervals.moved_s for page in pages):
                 return current
-        inputs = find_mean(add_counts(memory.pages.values()), Histogram.INPUT_TOKENS)
-        load = None if inputs is None else _find_load(readings[1], inputs, pools.decode)
+        lengths = intervals.lengths
+        load = None if lengths is None else find_decode_load(readings[1], lengths, pools.decode)
         waiting = [page.gauges.get(Gauge.WAITING_REQUESTS) for page in readings[0]]
-        if inputs is None or load is None or any(count is None for count in waiting):
+        if lengths is None or load is None or any(count is None for count in waiting):
             return current
-        queued = [(count or 0.0) * inputs for count in waiting]
-        least = settings.min_replicas
-        proposed = Pair(
-            step_prefill_easily(queued, self._context_length_tokens, settings.aim, least),
-            step_decode_easily(load, load.max_kv_tokens or 1.0, settings.aim, least),
-        )
+        queued = tuple((count or 0.0) * lengths.input_tokens for count in waiting)
+        if settings.aim is Aim.SLA:
+            proposed = _estimate(pools, queued, load, memory)
+        else:
+            proposed = self._compare(queued, load, settings)
         each = (pools.prefill.accelerators_per_replica, pools.decode.accelerators_per_replica)
         band = (settings.min_accelerators, settings.max_accelerators)
-        return guard_pair(current, proposed, AcceleratorBudget(*each, *band, least, least))[0]
+        budget = AcceleratorBudget(*each, *band, settings.min_replicas, settings.min_replicas)
+        return guard_pair(current, proposed, budget)[0]
+
+    def _compare(self, queued_tokens: Sequence[float], load: DecodeLoad, settings: PlannerSettings) -> Pair:
+        """Return what the thresholds ask for."""
+        least = settings.min_replicas
+        return Pair(
+            step_prefill_easily(queued_tokens, self._context_length_tokens, settings.aim, least),
+            step_decode_easily(load, load.max_kv_tokens or 1.0, settings.aim, least),
+        )
 
 
-def _find_pools(model: ServedModel) -> _Pools | None:
+def _find_pools(model: ServedModel, settings: PlannerSettings) -> _Pools | None:
     by_role = {role: [one for one in model.variants if one.main_role is role] for role in (Role.PREFILL, Role.DECODE)}
     if any(len(variants) != 1 for variants in by_role.values()):
         return None
     prefill, decode = by_role[Role.PREFILL][0], by_role[Role.DECODE][0]
-    return _Pools(prefill, decode, sweep_prefill(prefill), sweep_decode(decode))
+    return _Pools(settings, prefill, decode, sweep_prefill(prefill), sweep_decode(decode), sweep_prefill_law(prefill))
 
 
-def _track(
-    memory: _Memory, readings: tuple[tuple[PodReading, ...], tuple[PodReading, ...]], living: set[PodKey]
+def _sum_up(
+    readings: tuple[tuple[PodReading, ...], tuple[PodReading, ...]], grown: Mapping[PodKey, Counts]
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Return what the counts of both pools grew by since the last decision."""
-    pages = [{page.pod: read_counts(page) for page in pool} for pool in readings]
-    grown = [
-        add_counts(subtract_counts(counts, memory.pages.get(pod, {})) for pod, counts in part.items()) for part in pages
-    ]
-    kept = {pod: counts for pod, counts in memory.pages.items() if pod in living}
-    memory.pages = {**kept, **pages[0], **pages[1]}
-    return grown[0], grown[1]
+    """Return what the counts of both pools grew by."""
+    prefills, decodes = (add_counts(grown[page.pod] for page in pool) for pool in readings)
+    return prefills, decodes
 
 
-def _find_load(pages: tuple[PodReading, ...], input_tokens: float, variant: Variant) -> DecodeLoad | None:
-    """Return the contexts held and queued by decode replicas, None when a page or the cache does not tell."""
-    usual = None if variant.performance is None else variant.performance.kv_capacity_tokens
-    found = []
+def _sample(samples: SampleStore, pages: tuple[PodReading, ...], grown: Mapping[PodKey, Counts]) -> SampleStore:
+    """Return the store with the iterations of decode engines that `pages` tell of."""
     for page in pages:
-        size = page.gauges.get(Gauge.KV_CAPACITY_TOKENS, usual)
-        share, waiting = page.gauges.get(Gauge.KV_CACHE_RATIO), page.gauges.get(Gauge.WAITING_REQUESTS)
-        if not size or share is None or waiting is None:
-            return None
-        found.append((size * share, waiting * input_tokens, size))
-    if not found:
-        return None
-    held, queued, sizes = zip(*found, strict=True)
-    return DecodeLoad(tuple(held), tuple(queued), input_tokens, 0.0, min(sizes))
+        found = sample_decode(page, grown[page.pod])
+        samples = samples if found is None else samples.add(found)
+    return samples
+
+
+def _estimate(pools: _Pools, queued_tokens: tuple[float, ...], load: DecodeLoad, memory: PlannerMemory) -> Pair:
+    """Return what the estimates ask for: of prefill by the law that was swept, of decode by one fitted to pages."""
+    settings, lengths = pools.settings, memory.intervals.lengths
+    pair = Pair(len(queued_tokens), len(load.kv_tokens))
+    target = LoadSettings(settings.target_ttft_s, settings.sensitivity_ratio, settings.min_replicas)
+    if pools.prefill_law is not None and lengths is not None:
+        most = pools.prefill.max_batched_tokens
+        prefill = PrefillLoad(queued_tokens, lengths.input_tokens, most, lengths.cached_ratio)
+        pair = replace(pair, prefill=step_prefill_load(pools.prefill_law, prefill, target).replicas)
+    law = fit_decode(memory.samples)
+    if law is not None:
+        wanted = step_decode_load(law, load, replace(target, target_s=settings.target_itl_s)).replicas
+        pair = replace(pair, decode=wanted)
+    return pair

@@ -13,9 +13,11 @@ from optimizer.policy.dynamo import (
     DecodePoint,
     DecodeTable,
     IterationSample,
+    PrefillLaw,
     PrefillTable,
     SampleStore,
     fit_aggregated,
+    fit_prefill,
 )
 
 _STEPS = 8
@@ -49,6 +51,17 @@ def sweep_prefill(variant: Variant) -> PrefillTable | None:
         for tokens, ttft_s in zip(_INPUT_TOKENS, ttfts_s, strict=True)
     ]
     return PrefillTable(_INPUT_TOKENS, ttfts_s, tokens_per_s)
+
+
+def sweep_prefill_law(variant: Variant) -> PrefillLaw | None:
+    """Return the law of iterations of a prefill engine."""
+    time = _find_time(variant)
+    if time is None:
+        return None
+    store = SampleStore()
+    for tokens in (variant.max_batched_tokens * step / _STEPS for step in range(1, _STEPS + 1)):
+        store = store.add(IterationSample((tokens,), time.compute_iteration_s(0.0, 0.0, tokens)))
+    return fit_prefill(store)
 
 
 def sweep_decode(variant: Variant) -> DecodeTable | None:

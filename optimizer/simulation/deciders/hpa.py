@@ -21,6 +21,7 @@ from enum import StrEnum
 from optimizer.domain import ModelKey, PodState, ServedModel, SignalSpec, VariantKey
 from optimizer.policy.hpa_law import Behavior, HpaSpec, HpaState, MetricTarget, ReplicaCounts, start_hpa, step_hpa
 from optimizer.policy.hpa_law.behavior import DEFAULT_TOLERANCE_RATIO
+from optimizer.simulation.cluster.options import Rhythm
 from optimizer.simulation.decider import ScraperView
 from optimizer.simulation.deciders.pools import Pool, iterate_pools
 
@@ -56,19 +57,26 @@ class HpaShipped:
     tolerance_ratio: float = DEFAULT_TOLERANCE_RATIO
     behavior: Behavior | None = None
 
+    @classmethod
+    def on(cls, metric: HpaMetric) -> HpaShipped:
+        """Return the one on `metric`: 5 waiting requests per replica, or 0.8 of the KV cache."""
+        return cls(metric, 5.0 if metric is HpaMetric.QUEUE else 0.8)
+
 
 def make_hpa_queue(models: tuple[ServedModel, ...], shipped: HpaShipped | None = None) -> HpaDecider:
     """Return the scaler on waiting requests, at 5 per replica."""
-    return HpaDecider(models, shipped or HpaShipped())
+    return HpaDecider(models, shipped or HpaShipped.on(HpaMetric.QUEUE))
 
 
 def make_hpa_kv(models: tuple[ServedModel, ...], shipped: HpaShipped | None = None) -> HpaDecider:
     """Return the scaler on the use of the KV cache, at 0.8."""
-    return HpaDecider(models, shipped or HpaShipped(HpaMetric.KV, 0.8))
+    return HpaDecider(models, shipped or HpaShipped.on(HpaMetric.KV))
 
 
 class HpaDecider:
     """See the module."""
+
+    rhythm = Rhythm.SYNCS
 
     def __init__(self, models: tuple[ServedModel, ...], shipped: HpaShipped) -> None:
         self._models, self._shipped = models, shipped

@@ -39,6 +39,7 @@ from optimizer.policy.hpa_law import (
     step_hpa,
 )
 from optimizer.policy.keda import LatencySettings, compute_latency_ratio, step_latency_ratio
+from optimizer.simulation.cluster.options import Rhythm
 from optimizer.simulation.decider import ScraperView
 from optimizer.simulation.deciders.pools import Pool, iterate_pools
 
@@ -85,6 +86,8 @@ class _Memory:
 
 class KedaDecider:
     """See the module."""
+
+    rhythm = Rhythm.SYNCS
 
     def __init__(self, models: tuple[ServedModel, ...], shipped: KedaShipped) -> None:
         self._models, self._shipped = models, shipped

@@ -27,12 +27,14 @@ from optimizer.domain import (
     SignalSpec,
     VariantKey,
 )
+from optimizer.errors import InvalidInput
+from optimizer.policy.skyserve.admission import POLICIES, find_peer_problems
 from optimizer.policy.skyserve.hysteresis import Waiting, get_decision_interval_s, step_waiting
 from optimizer.policy.skyserve.launches import compute_scale_step
 from optimizer.policy.skyserve.targets import QPS_WINDOW_S, compute_instance_aware_target, compute_plain_target
 from optimizer.simulation.decider import ScraperView
 from optimizer.simulation.deciders.pools import MOST_REPLICAS, Pool, iterate_pools
-from optimizer.simulation.deciders.skyserve_launcher import Launcher, count_devices, list_replicas
+from optimizer.simulation.deciders.skyserve_launcher import Launcher, count_devices, list_replicas, name_accelerator
 
 _ROUNDING_S = 1e-6
 
@@ -68,6 +70,11 @@ def make_skyserve(
 
     `rates_per_s` is what a replica of each variant carries [1/s]; `accelerators` give the prices and `quota` the
     devices that the launcher may use.
+
+    Raises
+    ------
+    InvalidInput
+        When the peer would refuse what it is told.
     """
     settings = Settings(models, accelerators)
     return SkyServeDecider(settings, rates_per_s, quota or {}, shipped or SkyServeShipped(), is_instance_aware=True)
@@ -139,6 +146,8 @@ class SkyServeDecider:
         self._settings, self._rates_per_s, self._shipped = settings, dict(rates_per_s), shipped
         self._launcher, self._is_instance_aware = Launcher(settings, quota), is_instance_aware
         self._memories = {model.key: _Memory() for model in settings.models}
+        for model in settings.models:
+            self._check(model)
 
     @property
     def period_s(self) -> float:
@@ -196,12 +205,36 @@ class SkyServeDecider:
         """Return the rates by accelerator, keyed as the peer wants them [1/s]; the first of one key stays."""
         table: dict[str, float] = {}
         for variant in model.variants:
-            key = f"{variant.accelerator}:{variant.accelerators_per_replica}"
+            key = f"{name_accelerator(variant.accelerator)}:{variant.accelerators_per_replica}"
             table.setdefault(key, self._rates_per_s[variant.key(variant.main_role)])
         return table
 
+    def _check(self, model: ServedModel) -> None:
+        """Check what the peer would be told of one LLM.
+
+        Raises
+        ------
+        InvalidInput
+            When it would refuse that: it names everything.
+        """
+        table = self._get_table(model)
+        bounds = [MOST_REPLICAS if one.max_replicas is None else one.max_replicas for one in model.variants]
+        least, most = self._bound(model, sum(bounds))
+        rule = POLICIES[0] if self._is_instance_aware else POLICIES[1]
+        told = {
+            "min_replicas": least,
+            "max_replicas": most,
+            "target_rate_per_s": table if self._is_instance_aware else min(table.values(), default=0.0),
+            "load_balancing_policy": rule,
+        }
+        problems = find_peer_problems(told)
+        if problems:
+            raise InvalidInput(f"service {model.model_id}", f"such that it has {', '.join(problems)}", told)
+
     def _get_bounds(self, model: ServedModel, pools: list[Pool]) -> tuple[int, int]:
-        most = sum(pool.max_replicas for pool in pools)
+        return self._bound(model, sum(pool.max_replicas for pool in pools))
+
+    def _bound(self, model: ServedModel, most: int) -> tuple[int, int]:
         most = min(most, MOST_REPLICAS if model.max_replicas is None else model.max_replicas)
         least = max(model.min_replicas, sum(entry.min_replicas for entry in model.variants), self._shipped.min_replicas)
         return min(least, most), most

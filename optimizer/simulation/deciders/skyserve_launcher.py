@@ -5,6 +5,7 @@ The scaler names a number; the launcher names the type. It counts no arrivals.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from optimizer.domain import PodPhase, PodState, ServedModel, Settings, VariantKey
@@ -66,7 +67,7 @@ class Launcher:
 
 def list_replicas(model: ServedModel, pools: Sequence[Pool]) -> list[tuple[VariantKey, PeerReplica]]:
     """Return the replicas of `pools` with their variants: ids grow with age; what has no pod yet is provisioning."""
-    names = {variant.key(variant.main_role): variant.accelerator for variant in model.variants}
+    names = {variant.key(variant.main_role): name_accelerator(variant.accelerator) for variant in model.variants}
     found: list[tuple[float, int, VariantKey, Status]] = []
     for position, pool in enumerate(pools):
         living = [pod for pod in pool.state.pods if pod.phase is not PodPhase.TERMINATING]
@@ -76,6 +77,11 @@ def list_replicas(model: ServedModel, pools: Sequence[Pool]) -> list[tuple[Varia
         found += [(float("inf"), position, pool.key, Status.PROVISIONING)] * absent
     found.sort(key=lambda entry: entry[:2])
     return [(key, PeerReplica(names[key], status, number)) for number, (_, _, key, status) in enumerate(found)]
+
+
+def name_accelerator(name: str) -> str:
+    """Return what the peer must call an accelerator: capitals and digits alone."""
+    return re.sub(r"[^A-Z0-9]", "", name.upper()) or "X"
 
 
 def count_devices(model: ServedModel, pools: Sequence[Pool]) -> dict[str, int]:

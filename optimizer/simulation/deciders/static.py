@@ -1,19 +1,25 @@
 """Fleets that never change: given counts, the cheapest mix for the peak, and the cheapest variant alone for the peak.
 
-They are told the peak of the trace, which nobody knows beforehand; they see no page.
+They are told the peak of the trace, which nobody knows beforehand; they see no page. Where an LLM has variants of role
+prefill and of role decode, the replicas of each of the two carry all of its requests; where it has variants for both
+besides, it is served in one of the two ways, the cheaper one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import TypeAlias
 
 from optimizer.domain import (
-    DecisionSettings,
+    Limit,
+    LimitKind,
     ModelKey,
     Need,
     NeedEntry,
     Plan,
+    Role,
     ServedModel,
     Settings,
     SignalSpec,
@@ -26,6 +32,14 @@ from optimizer.errors import InvalidInput
 from optimizer.simulation.decider import ScraperView
 from optimizer.simulation.deciders.sizing import compute_capacities_per_s
 from optimizer.solver import ModelProblem, VariantLine, solve_fleet
+
+Way: TypeAlias = tuple[tuple[Variant, ...], ...]
+"""Pools of variants; the replicas of each pool together carry all requests of an LLM."""
+
+Posed: TypeAlias = tuple[tuple[ModelProblem, ...], tuple[Limit, ...]]
+"""A program for each pool of an LLM, and the limit that holds for its pools together."""
+
+_WHOLE = (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
 
 
 class StaticDecider:
@@ -65,14 +79,18 @@ def make_static_peak(settings: Settings, peaks: Mapping[ModelKey, Workload]) -> 
     peaks
         Highest rate [1/s] and token lengths of each LLM; one that is absent gets its lower bounds.
     """
-    problems = tuple(_pose(model, model.variants, peaks.get(model.key), settings) for model in settings.models)
-    return StaticDecider(_count(solve_fleet(problems, settings.limits, settings.decision)))
+    posed = [
+        _pose(model, _choose_way(model, peaks.get(model.key), settings), peaks.get(model.key), settings)
+        for model in settings.models
+    ]
+    return StaticDecider(_count(_solve(posed, settings)))
 
 
 def make_best_homogeneous(settings: Settings, peaks: Mapping[ModelKey, Workload]) -> StaticDecider:
     """Return, of every LLM, the cheapest fleet of one variant that carries its peak; others keep no replica.
 
-    LLMs are looked at one by one, each under the whole of every limit.
+    With prefill and decode apart it is one variant of each. LLMs are looked at one by one, each under the whole of
+    every limit.
 
     Raises
     ------
@@ -81,43 +99,91 @@ def make_best_homogeneous(settings: Settings, peaks: Mapping[ModelKey, Workload]
     """
     replicas: dict[VariantKey, int] = {}
     for model in settings.models:
-        plans = {
-            variant.name: _solve_alone(model, variant, peaks.get(model.key), settings) for variant in model.variants
-        }
-        whole = {
-            name: plan for name, plan in plans.items() if plan.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
-        }
+        peak = peaks.get(model.key)
+        ways = [tuple((variant,) for variant in chosen) for way in _list_ways(model) for chosen in product(*way)]
+        plans = (_solve([_pose(model, way, peak, settings, has_others=False)], settings) for way in ways)
+        whole = [found for found in plans if _is_whole(found)]
         if not whole:
-            raise InvalidInput(f"peaks[{model.model_id}]", "within what one variant alone can carry", peaks[model.key])
-        best = min(whole, key=lambda name: (whole[name].cost_per_hour, name))
-        replicas |= {variant.key(variant.main_role): 0 for variant in model.variants} | _count((whole[best],))
+            raise InvalidInput(f"peaks[{model.model_id}]", "within what one variant alone can carry", peak)
+        best = min(whole, key=lambda found: (_compute_price(found), sorted(_count(found))))
+        replicas |= {variant.key(variant.main_role): 0 for variant in model.variants} | _count(best)
     return StaticDecider(replicas)
 
 
-def _solve_alone(model: ServedModel, variant: Variant, peak: Workload | None, settings: Settings) -> Plan:
-    problem = _pose(model, (variant,), peak, settings)
-    (plan,) = solve_fleet((problem,), settings.limits, settings.decision)
-    return plan
+# --- Ways to serve an LLM ---------------------------------------------------------------------------------------------
+def _list_ways(model: ServedModel) -> list[Way]:
+    """Return the ways to serve `model`: whole requests, and prefill apart from decode; none where a role is missing."""
+    whole, prefill, decode = (
+        tuple(variant for variant in model.variants if variant.main_role is role)
+        for role in (Role.BOTH, Role.PREFILL, Role.DECODE)
+    )
+    return ([(whole,)] if whole else []) + ([(prefill, decode)] if prefill and decode else [])
 
 
-def _pose(model: ServedModel, variants: tuple[Variant, ...], peak: Workload | None, settings: Settings) -> ModelProblem:
+def _choose_way(model: ServedModel, peak: Workload | None, settings: Settings) -> Way:
+    """Return the cheapest way to carry `peak`, each under the whole of every limit; the first where none carries it."""
+    ways = _list_ways(model)
+    if len(ways) < 2:
+        return ways[0] if ways else ()
+    plans = [_solve([_pose(model, way, peak, settings)], settings) for way in ways]
+    prices = [_compute_price(found) if _is_whole(found) else math.inf for found in plans]
+    return ways[prices.index(min(prices))]
+
+
+# --- Programs ---------------------------------------------------------------------------------------------------------
+def _pose(model: ServedModel, way: Way, peak: Workload | None, settings: Settings, *, has_others: bool = True) -> Posed:
+    """Return how many replicas of each pool of `way` carry `peak`; other variants keep to their bounds or are left out.
+
+    The least replicas of an LLM hold for each of its pools up to one, so that none of them is empty.
+    """
     capacities_per_s = {} if peak is None else compute_capacities_per_s(model, peak)
     need = Need() if peak is None else Need((NeedEntry(0.0, peak.arrival_rate_per_s),))
-    lines = tuple(_draw(variant, capacities_per_s, settings, settings.decision) for variant in variants)
-    return ModelProblem(model.key, lines, need, model.routing, model.min_replicas, model.max_replicas)
+    others = [variant for variant in model.variants if has_others and not any(variant in pool for pool in way)]
+    problems = []
+    for number, pool in enumerate(way or ((),)):
+        lines = [_draw(variant, capacities_per_s, settings) for variant in pool]
+        lines += [_draw(variant, {}, settings) for variant in others if number == 0]
+        least = model.min_replicas if len(way) < 2 else min(model.min_replicas, 1)
+        key = ModelKey(model.namespace, f"{model.model_id} {number}")
+        problems.append(ModelProblem(key, tuple(lines), need, model.routing, least))
+    return tuple(problems), _limit_together(model, problems)
 
 
-def _draw(
-    variant: Variant, capacities_per_s: Mapping[VariantKey, float], settings: Settings, decision: DecisionSettings
-) -> VariantLine:
+def _limit_together(model: ServedModel, problems: Iterable[ModelProblem]) -> tuple[Limit, ...]:
+    """Return the upper bound over all variants of `model`; their lower bounds win."""
+    if model.max_replicas is None:
+        return ()
+    lines = [line for problem in problems for line in problem.lines]
+    most = max(model.max_replicas, sum(line.min_replicas for line in lines))
+    name = f"replicas of {model.namespace}/{model.model_id}"
+    return (Limit(name, LimitKind.ACCELERATORS, {line.key: 1.0 for line in lines}, most),)
+
+
+def _draw(variant: Variant, capacities_per_s: Mapping[VariantKey, float], settings: Settings) -> VariantLine:
     key = variant.key(variant.main_role)
     return VariantLine(
         key=key,
-        capacity_per_s=capacities_per_s.get(key, 0.0) * decision.utilization_ceiling_ratio,
+        capacity_per_s=capacities_per_s.get(key, 0.0) * settings.decision.utilization_ceiling_ratio,
         cost_per_hour=settings.get_replica_cost_per_hour(variant),
         min_replicas=variant.min_replicas,
         max_replicas=variant.max_replicas,
     )
+
+
+def _solve(posed: Iterable[Posed], settings: Settings) -> tuple[Plan, ...]:
+    pairs = tuple(posed)
+    problems = tuple(problem for found, _ in pairs for problem in found)
+    limits = tuple(limit for _, found in pairs for limit in found)
+    return solve_fleet(problems, (*settings.limits, *limits), settings.decision)
+
+
+def _is_whole(plans: tuple[Plan, ...]) -> bool:
+    """Whether the plans of all pools carry what is asked."""
+    return all(plan.status in _WHOLE for plan in plans)
+
+
+def _compute_price(plans: tuple[Plan, ...]) -> float:
+    return math.fsum(plan.cost_per_hour for plan in plans)
 
 
 def _count(plans: tuple[Plan, ...]) -> dict[VariantKey, int]:

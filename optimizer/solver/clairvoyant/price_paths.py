@@ -2,10 +2,15 @@
 
     bound(pi) = sum over m of min_y [ cost_m(y) + sum_ct d_t * pi_ct * g_mc*y_t ]  -  sum_ct d_t * pi_ct * cap_c
 
-is below the cost of every plan that keeps the caps, for any price paths pi >= 0. The search begins with prices of 0
-and with those of the linear relaxation of all of them together (never looser than the relaxation), then follows the
-excess use of each cap a few steps; the highest value met is reported. Source: Lagrangian relaxation; step lengths
-after Polyak, derived.
+is below the cost of every plan that keeps the caps, for any price paths pi >= 0. Where an LLM may lack a little, what
+it lacks is priced as in `missing`, at the prices that are best for it alone; any prices give a bound. The search begins
+with prices of 0 and with those of the linear relaxation of all of them together (never looser than the relaxation),
+then follows the excess use of each cap a few steps; the highest value met is reported.
+
+This is the place for prices: each LLM keeps its whole numbers, which the relaxation of all loses. To price the needs of
+one LLM in turn, variant by variant, would gain nothing on the relaxation: alone, without needs, a variant's best real
+path is one of whole numbers already, so that both have the same value (Geoffrion, 1974). Source: Lagrangian relaxation;
+step lengths after Polyak, derived.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.errors import InvalidInput
+from optimizer.solver.clairvoyant.missing import compute_miss_bound
 from optimizer.solver.clairvoyant.problem import (
     NEED_TOLERANCE_RATIO,
     ClairvoyantProblem,
@@ -102,16 +108,33 @@ def join_problems(problems: Sequence[ClairvoyantProblem], caps: Sequence[SharedC
 
 
 def compute_price_bound(
-    problems: Sequence[ClairvoyantProblem], caps: Sequence[SharedCap], *, rounds: int = 6
+    problems: Sequence[ClairvoyantProblem],
+    caps: Sequence[SharedCap],
+    *,
+    allowances: Sequence[tuple[float, ...]] | None = None,
+    rounds: int = 6,
 ) -> PriceBound:
     """Return a lower bound for all `problems` under `caps` together.
+
+    Parameters
+    ----------
+    problems, caps
+        What each has to serve, and what they share.
+    allowances
+        By problem, the units of each row that may be lacking over all steps; None: none.
+    rounds
+        Price paths tried, 2 at least.
 
     Raises
     ------
     InvalidInput
         As `join_problems`.
     """
-    relaxed = solve_time_expanded(join_problems(problems, caps))
+    lacking = None if allowances is None else tuple(units for mine in allowances for units in mine)
+    relaxed = solve_time_expanded(join_problems(problems, caps), allowances=lacking)
+    terms = [_Term(problem) for problem in problems]
+    if allowances is not None:
+        terms = [_price_misses(problem, mine) for problem, mine in zip(problems, allowances, strict=True)]
     states = 0
     prices = np.zeros((len(problems[0].durations_s), len(caps)))
     if relaxed.bound == math.inf:
@@ -119,7 +142,7 @@ def compute_price_bound(
     best, best_prices = -math.inf, prices
     reach_ratio, tried = _FIRST_REACH_RATIO, 0
     for number in range(max(rounds, 2)):
-        value, excess, states = _evaluate(problems, caps, prices)
+        value, excess, states = _evaluate(terms, caps, prices)
         tried += 1
         if value > best:
             best, best_prices, best_excess = value, prices, excess
@@ -145,21 +168,37 @@ def _step(prices: FloatArray, excess: FloatArray, problem: ClairvoyantProblem, r
     return moved
 
 
-def _evaluate(
-    problems: Sequence[ClairvoyantProblem], caps: Sequence[SharedCap], prices: FloatArray
-) -> tuple[float, FloatArray, int]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Term:
+    """One LLM, what a unit it lacks is charged (None: it may lack nothing), and what of that is forgiven [currency]."""
+
+    problem: ClairvoyantProblem
+    penalties_per_unit: tuple[float, ...] | None = None
+    forgiven: float = 0.0
+
+
+def _price_misses(problem: ClairvoyantProblem, allowances: tuple[float, ...]) -> _Term:
+    penalties = compute_miss_bound(problem, allowances).penalties_per_unit
+    if not all(price < math.inf for price in penalties):
+        return _Term(problem)
+    forgiven = math.fsum(price * units for price, units in zip(penalties, allowances, strict=True))
+    return _Term(problem, penalties, forgiven)
+
+
+def _evaluate(terms: Sequence[_Term], caps: Sequence[SharedCap], prices: FloatArray) -> tuple[float, FloatArray, int]:
     """Return the bound at `prices`, what the solutions use of each cap beyond its amount (T by C), and the states."""
-    hours = problems[0].durations_s / SECONDS_PER_HOUR
+    hours = terms[0].problem.durations_s / SECONDS_PER_HOUR
     amounts = [cap.amount * (1.0 + NEED_TOLERANCE_RATIO) + NEED_TOLERANCE_RATIO for cap in caps]
     excess = np.tile(-np.array([cap.amount for cap in caps]), (len(hours), 1))
     paid = math.fsum((prices * np.array(amounts) * hours[:, np.newaxis]).reshape(-1).tolist())
     total, states = 0, 0
-    for number, problem in enumerate(problems):
+    for number, term in enumerate(terms):
+        problem = term.problem
         uses = np.array([cap.coefficients[number] for cap in caps]).reshape(len(caps), len(problem.variants))
         rents = np.zeros((len(hours), len(problem.variants)))
         for use, price in zip(uses, prices.T, strict=True):
             rents = rents + price[:, np.newaxis] * use
-        program = make_program(problem, extra_rents=rents)
+        program = make_program(problem, term.penalties_per_unit, rents)
         states += program.states.size
         best, path = program.find_path()
         if best is None:
@@ -168,4 +207,5 @@ def _evaluate(
         counts = [path[:, variant] for variant in range(len(problem.variants))]
         for cap, use in enumerate(uses):
             excess[:, cap] += add_up(use, counts)
-    return to_currency(total) - paid, excess, states
+    forgiven = math.fsum(term.forgiven for term in terms)
+    return to_currency(total) - paid - forgiven, excess, states

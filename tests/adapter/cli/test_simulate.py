@@ -5,15 +5,24 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from adapter.cli import main
-from adapter.cli.simulating import build_fleet, judge
+from adapter.cli.simulated_fleets import build_fleet
+from adapter.cli.simulating import judge
+from adapter.simulation.asking import to_lengths
 from adapter.simulation.names import FLEETS, POLICIES
-from adapter.simulation.running import RunOptions, prepare_stage, run_policy
+from adapter.simulation.opening import ask_once
+from adapter.simulation.run_options import RunOptions
+from adapter.simulation.running import prepare_stage, run_policy
+from adapter.simulation.traces import read_trace, scale_trace
+from optimizer.domain import Role, Workload
+from optimizer.simulation.deciders import make_static_peak
 from tests.builders.simulated_fleets import falsify, make_fleet, make_trace
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -95,8 +104,9 @@ def test_a_cost_below_its_bound_ends_with_1(capsys: Capture) -> None:
     assert judge([outcome]) == 0
     assert capsys.readouterr().err == ""
     assert judge([outcome, falsify(outcome)]) == 1
-    told = "variant-autoscaler: static_peak cost less than its bound: simulator or bound is wrong\n"
-    assert capsys.readouterr().err == told
+    told = capsys.readouterr().err
+    assert told.startswith("variant-autoscaler: static_peak: prod/llama: cost 0.000000 is below LB1 = ")
+    assert told.endswith("; simulator or bound is wrong\n")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +125,26 @@ def test_a_cost_below_its_bound_ends_with_1(capsys: Capture) -> None:
         (["--seed", "-1"], "must be a whole number >= 0, got -1"),
         (["--json", "/nowhere/at/all.json"], "must be a file in a folder that exists"),
         (["--policy", "slo", "--compare", "slo"], "not allowed with argument"),
+        (["--no-bounds", "--measured-bounds"], "not allowed with argument"),
+        (["--noise", "0.1", "--measured-bounds"], "argument --measured-bounds: not allowed with argument --noise"),
+        (["--startup-p95", "60s"], "argument --startup-p95: must be >= --startup, which is 120 s, got 60 s"),
+        (["--startup", "3m", "--startup-p95", "2m"], "must be >= --startup, which is 180 s, got 120 s"),
+        (["--class-shares", "llama-70b-chat"], "must be NAME=N,NAME=N with names once and a weight >= 0 each"),
+        (["--class-shares", "chat=-1"], "must be NAME=N,NAME=N with names once and a weight >= 0 each, got chat=-1"),
+        (["--class-shares", "a=1,a=2"], "must be NAME=N,NAME=N with names once"),
+        (["--class-shares", "llama-70b-chatt=1"], "got llama-70b-chatt; did you mean llama-70b-chat?"),
+        (["--class-shares", "llama-70b-chat=0"], "must be above 0 for a class of meta-llama/Llama-3.1-70B-Instruct"),
+        (["--quota", "H100=0"], "must be NAME=N,NAME=N with names once and a whole number >= 1 each, got H100=0"),
+        (["--quota", "H10=8"], "argument --quota: must name an accelerator of the fleet, got H10; did you mean H100?"),
+        (["--truth-scale", "0"], "argument --truth-scale: must be a number above 0, up to 1000, got 0"),
+        (["--noise", "1"], "argument --noise: must be a share from 0 to 0.99, got 1"),
+        (["--cached", "2"], "argument --cached: must be a share from 0 to 0.99, got 2"),
+        (["--hpa-sync", "0s"], "argument --hpa-sync: must be > 0s, got 0s"),
+        (["--hpa-tolerance", "x"], "argument --hpa-tolerance: must be a share from 0 to 0.99, got x"),
+        (["--jump-at", "2h"], "argument --jump-at: must be before the end, which is at 3502 s"),
+        (["--kv-speed", "-1"], "argument --kv-speed: must be a number above 0"),
+        (["--grace", "5"], "argument --grace"),
+        (["--image-pull", "soon"], "argument --image-pull"),
     ],
 )
 def test_a_bad_argument_is_told_with_what_was_meant(arguments: list[str], message: str, capsys: Capture) -> None:
@@ -148,6 +178,74 @@ def test_the_fleet_of_a_configuration_is_played(trace: Path, tmp_path: Path, cap
     assert capsys.readouterr().out.startswith("minute.csv on fleet.yaml, seed 0")
 
 
+@pytest.mark.slow
+def test_every_argument_of_the_surroundings_changes_the_run(tmp_path: Path, capsys: Capture) -> None:
+    burst = tmp_path / "burst.csv"
+    times_s = [float(second) for second in range(40)] + [40.0 + number / 40.0 for number in range(1200)]
+    times_s += [70.0 + number / 2.0 for number in range(400)]
+    burst.write_text(HEAD + "".join(f"{time_s},800,300\n" for time_s in times_s), encoding="utf-8")
+    usual = ["--trace", str(burst), "--fleet", "llama-8b-l40s", "--startup", "10s", "--quiet", "--no-bounds"]
+    changes = [
+        *([], ["--cached", "0.9"], ["--truth-scale", "1.5"], ["--noise", "0.3"], ["--image-pull", "20s"]),
+        *(["--quota", "L40S=1"], ["--grace", "0s"], ["--failed-starts", "0.5"], ["--startup-p95", "20s"]),
+        *(["--scrape-interval", "5s"], ["--router", "round_robin"], ["--hpa-sync", "40s"], ["--peers", "sized"]),
+        *(["--hpa-delay", "45s"], ["--hpa-tolerance", "0.9"], ["--hpa-down-window", "10m"], ["--scrape-loss", "0.5"]),
+    ]
+    digests = []
+    for number, change in enumerate(changes):
+        written = tmp_path / f"{number}.json"
+        assert main(["simulate", *usual, "--compare", "slo,knative", *change, "--json", str(written)]) == 0
+        digests.append([run["digest"] for run in json.loads(written.read_bytes())["runs"]])
+    capsys.readouterr()
+    assert [changes[number] for number, one in enumerate(digests) if number and one == digests[0]] == []
+
+
+def test_the_document_says_what_was_asked_and_no_more(trace: Path, tmp_path: Path, capsys: Capture) -> None:
+    text = (PROJECT / "examples/minimal.yaml").read_text(encoding="utf-8")
+    config, written = tmp_path / "fleet.yaml", tmp_path / "run.json"
+    config.write_text(text.rstrip() + "\n          kv_capacity_tokens: 220000\n", encoding="utf-8")
+    common = ["--trace", str(trace), "--policy", "static_peak", "--no-bounds", "--quiet", "--json", str(written)]
+    assert main(["simulate", *common, "--config", str(config)]) == 0
+    asked = json.loads(written.read_bytes())["asked"]
+    assert asked["config"] == str(config)
+    assert "fleet" not in asked
+    assert main(["simulate", *common]) == 0
+    asked = json.loads(written.read_bytes())["asked"]
+    assert asked["fleet"] == "llama-70b"
+    assert "config" not in asked
+    assert "note:" not in capsys.readouterr().out
+
+
+def test_a_startup_of_a_configuration_that_is_longer_than_its_p95_is_named(
+    trace: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    text = (PROJECT / "examples/minimal.yaml").read_text(encoding="utf-8")
+    config = tmp_path / "fleet.yaml"
+    config.write_text(text.rstrip() + "\n          kv_capacity_tokens: 220000\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as end:
+        main(["simulate", "--trace", str(trace), "--config", str(config), "--startup-p95", "1s"])
+    assert end.value.code == 2
+    assert "argument --startup-p95: must be >= that of " in capsys.readouterr().err
+
+
+def test_what_cannot_scale_prefill_and_decode_apart_is_told_below_the_table(trace: Path, capsys: Capture) -> None:
+    asked = ["--trace", str(trace), "--fleet", "llama-70b-apart", "--no-bounds", "--quiet"]
+    assert main(["simulate", *asked, "--compare", "slo,static_peak"]) == 0
+    output = capsys.readouterr().out
+    assert "note: slo plans every variant as if it served whole requests" in output
+    assert "note: static_peak" not in output
+
+
+def test_measured_bounds_have_a_row_and_a_rung(trace: Path, capsys: Capture) -> None:
+    asked = ["--trace", str(trace), "--fleet", "llama-8b-l40s", "--policy", "static_peak", "--quiet"]
+    assert main(["simulate", *asked, "--measured-bounds"]) == 0
+    output = capsys.readouterr().out
+    assert "bound, measured" in output
+    assert "LBm(a)" in output
+    assert main(["simulate", *asked]) == 0
+    assert "bound, measured" not in capsys.readouterr().out
+
+
 def test_every_policy_and_fleet_is_in_the_help(capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main(["simulate", "--help"])
@@ -163,6 +261,23 @@ def test_every_built_in_fleet_can_be_built(name: str) -> None:
     assert set(fleet.engines) == {
         variant.key(variant.main_role) for model in fleet.settings.models for variant in model.variants
     }
+
+
+@pytest.mark.parametrize("name", FLEETS)
+def test_no_bound_of_a_built_in_fleet_binds_what_a_denser_trace_needs(name: str) -> None:
+    dense = scale_trace(read_trace("step", 1), 60.0, 1)
+    fleet = build_fleet(name, trace=dense)
+    busiest = np.bincount((dense.arrival_s // 60.0).astype(int)).max() / 60.0
+    for model, share in zip(fleet.settings.models, fleet.shares, strict=True):
+        workload = Workload(busiest * share, to_lengths(dense.input_tokens), to_lengths(dense.output_tokens))
+        whole = [variant for variant in model.variants if variant.main_role is Role.BOTH]
+        for variant in whole:
+            alone = replace(model, variants=(variant,))
+            settings = replace(fleet.settings, models=(alone,))
+            (needed,) = ask_once(make_static_peak(settings, {model.key: workload})).values()
+            assert 24 < 2 * needed <= (variant.max_replicas or 0)
+        assert model.max_replicas == sum(variant.max_replicas or 0 for variant in model.variants)
+    assert {one.max_replicas for model in build_fleet(name).settings.models for one in model.variants} == {24}
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -32,7 +33,7 @@ def quantile(series: str, **labels: str) -> SignalSpec:
 def read(text: str, *specs: SignalSpec, engine: str = "vllm", model_name: str | None = None) -> PodReading:
     asked = AskedSeries(specs, ENGINE_TABLES[engine])
     (reading,) = read_page(text.encode(), engine, POD, 7.0, model_name, asked=asked)
-    assert replace(reading, series={}) == read_page(text.encode(), engine, POD, 7.0, model_name)[0]
+    assert replace(reading, series={}, series_problems={}) == read_page(text.encode(), engine, POD, 7.0, model_name)[0]
     return reading
 
 
@@ -153,6 +154,12 @@ sglang:num_requests_total{model_name="m"} 8
         (rate("vllm:prompt_tokens_total"), 70.0),
         (rate("vllm:request_success_total"), 8.0),
         (quantile("vllm:time_to_first_token_seconds"), HistogramReading((0.1,), (3.0,), 10.0, 1.5)),
+        (gauge("vllm:num_requests_swapped"), None),  # a part of what waits, in old versions only
+        (rate("vllm:prompt_tokens_by_source_total"), None),  # of which what was computed is a part
+        (rate("vllm:request_success_total", finished_reason="stop"), None),  # a label that no sample here has
+        (rate("vllm:request_success_total", model_name="m"), 8.0),
+        (gauge("vllm:num_requests_waiting", priority="0"), None),
+        (quantile("vllm:time_to_first_token_seconds", priority="0"), None),
         (gauge("vllm:lora_requests_info"), None),
         (quantile("vllm:request_params_n"), None),
     ],
@@ -161,6 +168,37 @@ def test_what_another_engine_calls_otherwise_is_found_all_the_same(
     spec: SignalSpec, value: float | HistogramReading | None
 ) -> None:
     assert read(SGLANG, spec, engine="sglang").series.get("wanted") == value
+
+
+@pytest.mark.parametrize(
+    "spec, value",
+    [
+        (gauge("sglang:num_running_reqs"), 3.0),
+        (gauge("sglang:num_queue_reqs"), None),  # one queue of several
+        (gauge("sglang:num_grammar_queue_reqs"), None),
+        (gauge("sglang:num_decode_transfer_queue_reqs"), None),
+        (gauge("sglang:token_usage"), 0.4),
+        (rate("sglang:realtime_tokens_total"), None),  # of every mode
+        (rate("sglang:realtime_tokens_total", mode="decode"), None),
+        (rate("sglang:generation_tokens_total"), 900.0),
+        (rate("sglang:num_requests_total"), 9.0),
+    ],
+)
+def test_a_part_of_a_figure_is_never_answered_with_the_whole_of_another_engine(
+    spec: SignalSpec, value: float | None
+) -> None:
+    page = TOKENS + "".join(
+        f"vllm:{line}\n"
+        for line in (
+            'num_requests_running{engine="0",model_name="m"} 3',
+            'num_requests_waiting{engine="0",model_name="m"} 5',
+            'kv_cache_usage_perc{engine="0",model_name="m"} 0.4',
+            'prompt_tokens_by_source_total{engine="0",model_name="m",source="local_compute"} 60',
+            'request_success_total{engine="0",finished_reason="stop",model_name="m"} 9',
+        )
+    )
+    reading = read(page, spec)
+    assert (reading.series.get("wanted"), dict(reading.series_problems)) == (value, {})
 
 
 # --- what else is on the page -----------------------------------------------------------------------------------------
@@ -182,10 +220,62 @@ def test_with_several_llms_on_a_page_a_counter_that_names_none_is_nobodys() -> N
     assert [dict(reading.series) for reading in readings] == [{"wanted": 6.0}, {"wanted": 6.0}]
 
 
-def test_an_asked_series_with_odd_labels_costs_nothing_else() -> None:
-    page = TOKENS + 'odd{9="x"} 3\nqueue_depth 2\n'
-    reading = read(page, gauge("odd"), replace(gauge("queue_depth"), name="other"))
+@pytest.mark.parametrize(
+    "line, problem",
+    [
+        ('odd{9="x"} 3', "labels cannot be read"),
+        ("odd{a} 3", "labels cannot be read"),
+        ('odd{a="x" 3', "sample cannot be read"),
+        ("odd{} x", "sample cannot be read"),
+        ("odd {}", "sample cannot be read"),
+        ("odd 1.2.3", "value cannot be read"),
+        ('odd{a="\udcff"} 1', "labels are not UTF-8"),
+        ("odd NaN", "its values are not finite"),
+        ("odd -1", "its values are not finite, below 0"),
+        ("odd +Inf", "its values are not finite"),
+        ("odd 1\nodd 2", "it stands twice"),
+        ('odd{a="1",b="2"} 1\nodd{b="2",a="1"} 1', "it stands twice with the labels a=1, b=2"),
+        ('odd{a="' + 9000 * "x" + '"} 1', "labels must be <= 8192 bytes"),
+        ("odd 1\nodd{} x", "sample cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("ask", [gauge, rate])
+def test_an_odd_line_of_an_asked_series_costs_that_series_and_says_so(
+    ask: Callable[[str], SignalSpec], line: str, problem: str
+) -> None:
+    page = f"{TOKENS}{line}\nqueue_depth 2\n".encode("utf-8", "surrogateescape")
+    asked = AskedSeries((ask("odd"), replace(gauge("queue_depth"), name="other")), ENGINE_TABLES["vllm"])
+    (reading,) = read_page(page, "vllm", POD, 7.0, asked=asked)
     assert reading.series == {"other": 2.0}
+    assert problem in reading.series_problems["wanted"]
+    (plain,) = read_page(page, "vllm", POD, 7.0)
+    assert replace(reading, series={}, series_problems={}) == plain
+
+
+@pytest.mark.parametrize("line", ["odd_count x", 'odd_bucket{le="0.1",le} 1', 'odd_bucket{le="x"} 1', "odd_sum NaN"])
+def test_an_odd_line_of_an_asked_histogram_costs_that_histogram(line: str) -> None:
+    whole = make_histogram_lines("odd", 'tier="x"', 3, 10)
+    reading = read(f"{TOKENS}{whole}{line}\nqueue_depth 2\n", quantile("odd"), replace(gauge("queue_depth"), name="o"))
+    assert reading.series == {"o": 2.0}
+    assert reading.series_problems.keys() == {"wanted"}
+
+
+def test_the_same_line_twice_says_the_same_once() -> None:
+    assert read(TOKENS + "depth 2\ndepth 2\n", gauge("depth")).series == {"wanted": 2.0}
+
+
+def test_a_label_that_no_sample_has_is_no_count_of_zero() -> None:
+    page = TOKENS + 'vllm:request_success_total{engine="0",finished_reason="stop",model_name="m"} 9\n'
+    reading = read(page, rate("vllm:request_success", finish_reason="stop"))
+    assert reading.series == {}
+    assert "labels finish_reason=stop" in reading.series_problems["wanted"]
+    assert read(page, rate("vllm:request_success", finished_reason="abort")).series == {"wanted": 0.0}
+
+
+def test_what_is_asked_never_feeds_a_figure_of_the_table() -> None:
+    page = TOKENS + 'vllm:num_requests_waiting{engine="0",model_name="m"} 5\n'
+    page += 'vllm:num_requests_waiting_total{engine="1",model_name="m"} 70\n'
+    assert read(page, rate("vllm:num_requests_waiting")).gauges[Gauge.WAITING_REQUESTS] == 5.0
 
 
 @pytest.mark.parametrize("engine, sample", [("vllm", "vllm-0.32.0-busy.prom"), ("sglang", None)])

@@ -8,6 +8,7 @@ from adapter.collector import CollectorOptions, PageOptions
 from adapter.inventory import PodEntry
 from optimizer.domain import Observation, PodPhase, PodSignals, ReasonCode, SignalKind, SignalSpec
 from tests.builders import fake_servers
+from tests.builders.captured_log import capture_log
 from tests.builders.fake_servers import FakeServers
 from tests.builders.inventories import (
     make_inventory,
@@ -158,3 +159,26 @@ async def test_another_page_of_the_pod_begins_anew(servers: FakeServers, passes:
     server.page.serve(5)
     passes.collector.reconfigure(replace(ask(FINISHED), pages={make_variant_key("a"): PageOptions(path="/other")}))
     assert get_code((await collect(passes, entry))["a-0"].values["finished"]) is ReasonCode.FIRST_READING
+
+
+async def test_an_odd_line_of_an_asked_series_is_told_in_the_signal_and_once_in_the_log(
+    servers: FakeServers, passes: Passes
+) -> None:
+    odd = SignalSpec("odd", "queue_depth")
+    passes.collector.reconfigure(ask(WAITING, odd))
+    server = await servers.open()
+    entry = make_pod_entry("a-0", server.url)
+    server.page.serve(0, waiting=4)
+    with capture_log() as log:
+        for line in ("queue_depth 3", "queue_depth{} x", "queue_depth{} x", "queue_depth 5"):
+            server.page.serve(3)
+            server.page.extra = f"{line}\n"
+            values = (await collect(passes, entry))["a-0"].values
+            assert values["waiting"] == Observation(4.0)
+            assert (values["odd"].value is None) == ("x" in line)
+            if values["odd"].reason is not None:
+                assert "a-0: the page shows queue_depth, but sample cannot be read: '{} x'" in str(values["odd"].reason)
+    (unusable,) = log.read("series_unusable")
+    assert (unusable["unusable"], unusable["pods"]) == ({"odd": 1}, 1)
+    assert "queue_depth" in unusable["example"]
+    assert len(log.read("series_usable")) == 1

@@ -97,6 +97,7 @@ def test_everything_wrong_with_options_is_told_with_its_path_beside_all_else(dat
     [
         ({"names": ["a", "a"]}, "must be such that no two signals have one name, got a"),
         ({"window": 0}, "must be such that the window of queue is > 0 [s], got 0.0"),
+        ({"names": ["x_total"]}, "must be such that the kind of x_total is rate, since it only counts up, got x_total"),
         ({"kind": "quantile"}, "must be such that the quantile of queue is > 0 and < 1, got nothing"),
     ],
 )
@@ -125,7 +126,7 @@ models:
 
 def test_problems_carry_their_line() -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        decode_text(TEXT.replace("target: 1", "target: -1"), POLICIES)
+        decode_text(TEXT.replace("target: 1", "target: -1").replace("VARIANT", "l40s"), POLICIES)
     (problem,) = refusal.value.problems
     assert problem == "models[0].policy_options.target must be a number > 0, got -1 (line 8)"
 
@@ -153,3 +154,98 @@ def test_a_change_is_judged_by_the_same_policies(tmp_path: Path) -> None:
     changed = watcher.poll()
     assert changed is not None
     assert changed.settings.models[0].policy_options["target"] == 2
+
+
+SEVERAL = """
+accelerators: {L40S: {cost_per_hour: 1.55}}
+service_classes: {interactive: {itl: 50ms}}
+decision: {period: 15}
+models:
+  - name: a
+    policy: knative
+    policy_options: {total: -1, stable_window: 2s}
+    variants: [{name: va, accelerator: L40S, pods: ["http://10.0.0.1:8000"]}]
+  - name: b
+    policy: skyserve
+    policy_options: {target_qps_per_replica: {"L40S:0": 1, A100: x}, upscale_delay: soon}
+    variants: [{name: vb, accelerator: L40S, pods: ["http://10.0.0.2:8000"]}]
+  - name: c
+    policy: aibrix
+    policy_options: {algorithm: apa, metric: {series: "vllm:request_success_total", kind: gauge, target: 1}}
+    variants:
+      - {name: vc, accelerator: L40S, max_replicas: 3, pods: ["http://10.0.0.3:8000"]}
+      - {name: w, accelerator: L40S, pods: ["http://10.0.0.4:8000"], performance: {table: {file: gone.csv}}}
+  - name: d
+    policy: kthena
+    policy_options: {tolerance_ratio: 7}
+    variants: [{name: vd, accelerator: L40S, pods: ["http://10.0.0.5:8000"]}]
+  - name: e
+    policy: saturation
+    policy_options: {version: v3}
+    min_replicas: few
+    variants: [{name: ve, accelerator: L40S, startup: slow, pods: ["http://10.0.0.6:8000"]}]
+  - name: f
+    policy: slo
+    policy_options: {metric: x}
+    variants: [{name: vf, accelerator: L40S, pods: ["http://10.0.0.7:8000"]}]
+"""
+
+
+def test_one_run_tells_all_that_is_wrong_with_every_model_and_its_policy(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(SEVERAL, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refusal:
+        load_configuration(file)
+    told = [problem.split(" ")[0] for problem in refusal.value.problems]
+    assert sorted(told) == sorted(
+        [
+            "decision.period",
+            "models[0].policy_options.total",
+            "models[0].policy_options.stable_window",
+            "models[1].max_replicas",
+            "models[1].policy_options.target_qps_per_replica.A100",
+            'models[1].policy_options.target_qps_per_replica["L40S:0"]',
+            "models[1].policy_options.target_qps_per_replica",
+            "models[1].policy_options.upscale_delay",
+            "models[2].policy_options.metric.kind",
+            "models[2].variants[1].performance.table.file",
+            "models[2].variants[1].max_replicas",
+            "models[3].policy_options.tolerance_ratio",
+            "models[3].policy_options.metrics",
+            "models[4].policy_options.version",
+            "models[4].min_replicas",
+            "models[4].variants[0].startup",
+            "models[5].policy_options.metric",
+        ]
+    )
+    lines = [int(problem.rpartition("(line ")[2].rstrip(")")) for problem in refusal.value.problems]
+    assert lines == sorted(lines)
+
+
+def test_a_value_of_the_model_is_named_where_it_stands(data: Data) -> None:
+    choose(data, "aibrix", algorithm="apa")
+    data["models"][0]["variants"][0]["max_replicas"] = 4
+    assert len(data["models"][0]["variants"]) > 1
+    assert find(data) == [
+        f"models[0].variants[{index}].max_replicas must be given, or max_replicas of the model, with algorithm apa, "
+        "which may run away, got None"
+        for index in range(1, len(data["models"][0]["variants"]))
+    ]
+
+
+def test_what_is_wrong_with_a_model_already_is_not_told_again_by_its_policy(data: Data) -> None:
+    choose(data, "skyserve", target_qps_per_replica=1, upscale_delay="soon")
+    data["models"][0]["variants"][0].update(min_replicas=5, max_replicas=4)
+    problems = find(data)
+    assert sum(problem.startswith("models[0].variants[0].max_replicas") for problem in problems) == 1
+    assert any(problem.startswith("models[0].policy_options.upscale_delay") for problem in problems)
+
+
+@pytest.mark.parametrize("key, value", [("accelerator", ["A100"]), ("min_replicas", "two"), ("name", None)])
+def test_options_are_judged_alone_where_the_variants_cannot_be_read(data: Data, key: str, value: object) -> None:
+    choose(data, "skyserve", target_qps_per_replica={"Z9": 1.0}, upscale_delay="soon")
+    data["models"][0]["variants"][0][key] = value
+    told = [problem.split(" ")[0] for problem in find(data)]
+    assert "models[0].policy_options.upscale_delay" in told
+    assert "models[0].policy_options.target_qps_per_replica" not in told
+    assert any(path.startswith("models[0].variants[0]") for path in told)

@@ -56,7 +56,7 @@ def is_alive(pid: int) -> bool:
 
 async def test_a_child_that_listens_ends_when_told(started: list[Child], tmp_path: Path) -> None:
     child = await start(started, tmp_path, LISTENING)
-    assert await child.read_line(20.0) == "ready\n"
+    assert await child.read_line(120.0) == "ready\n"
     await child.stop()
     assert child.has_ended
     await child.stop()
@@ -67,7 +67,7 @@ async def test_a_child_that_does_not_listen_is_killed_with_all_its_own(
 ) -> None:
     monkeypatch.setattr(children, "_PATIENCE_S", 0.05)
     child = await start(started, tmp_path, DEAF)
-    grandchild = int(await child.read_line(20.0))
+    grandchild = int(await child.read_line(120.0))
     await child.stop()
     assert child.has_ended
     await until(lambda: not is_alive(grandchild))
@@ -76,7 +76,7 @@ async def test_a_child_that_does_not_listen_is_killed_with_all_its_own(
 async def test_a_child_that_dies_leaves_its_last_words(started: list[Child], tmp_path: Path) -> None:
     child = await start(started, tmp_path, "import sys; sys.exit('out of luck')")
     with pytest.raises(Unreachable, match=r"ended with code 1(.|\n)*out of luck"):
-        await child.read_line(20.0)
+        await child.read_line(120.0)
 
 
 async def test_patience_with_a_silent_child_is_bounded(started: list[Child], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from adapter.demo.ports import choose_port
 from adapter.demo.screen import Screen
 from adapter.demo.summary import SummaryLine, render_summary, summarize_attainment, to_json
 from adapter.demo.timeline import Timeline
+from tests.builders.ports import choose_ports
 
 STATUS: dict[str, Any] = {
     "now_s": 1190.0,
@@ -172,8 +173,8 @@ def test_elsewhere_lines_follow_each_other() -> None:
 
 def test_a_port_that_is_taken_gives_way_to_a_free_one() -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        (port,) = choose_ports(1)
+        taken.bind(("127.0.0.1", port))
         taken.listen()
-        port = int(taken.getsockname()[1])
         assert choose_port(port) not in (0, port)
     assert choose_port(port) == port

@@ -23,7 +23,7 @@ async def test_data_are_handed_on_when_they_change(kube_api: FakeKubeApi, kube_c
     api = kube_api
     put(api, a="1")
     api.put(CONFIG_MAPS, {"metadata": {"name": "other", "namespace": NAMESPACE}, "data": {"a": "9"}})
-    watch = ProxySettingsWatch(kube_client, ScaledClock.starting_now(100.0), heard.append)
+    watch = ProxySettingsWatch(kube_client, ScaledClock.starting_now(), heard.append)
     running = asyncio.create_task(watch.run())
     await until(lambda: heard == [{"a": "1"}])
     await until(lambda: api.get_watches(CONFIG_MAPS) == 1)
@@ -44,7 +44,7 @@ async def test_data_are_handed_on_when_they_change(kube_api: FakeKubeApi, kube_c
 
 async def test_a_missing_right_is_told(kube_api: FakeKubeApi, kube_client: KubeClient) -> None:
     kube_api.deny("list", "configmaps")
-    watch = ProxySettingsWatch(kube_client, ScaledClock.starting_now(100.0), lambda _data: None)
+    watch = ProxySettingsWatch(kube_client, ScaledClock.starting_now(), lambda _data: None)
     running = asyncio.create_task(watch.run())
     await until(lambda: "configmaps" in (watch.failure or ""))
     running.cancel()

@@ -59,13 +59,13 @@ async def upstreams() -> AsyncIterator[Upstreams]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
         yield session
 
 
 @pytest.fixture
 async def router() -> AsyncIterator[Router]:
-    holding = HoldingLimits(max_requests=2, max_wait_s=20.0)
+    holding = HoldingLimits(max_requests=2, max_wait_s=60.0)
     opened = Router(RouterSettings(holding=holding), [KEY], LeastRule, ScaledClock.starting_now())
     await opened.start()
     yield opened
@@ -83,7 +83,7 @@ async def answer_ok(request: web.Request) -> web.StreamResponse:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -311,7 +311,7 @@ async def test_a_client_that_leaves_ends_its_request_at_the_replica(
     async with ask(client, router) as response:
         await response.content.readany()
         response.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ended.wait()
     await until(lambda: router.count_in_hand(KEY) == {"a": 0})
 
@@ -337,7 +337,7 @@ async def test_a_client_that_leaves_before_the_first_byte_does_so_too(
     task = asyncio.create_task(post())
     await began.wait()
     task.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ended.wait()
 
 

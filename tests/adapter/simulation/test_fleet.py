@@ -6,8 +6,11 @@ import pytest
 
 from adapter.errors import ConfigurationError
 from adapter.simulation.fleet import read_fleet
+from adapter.simulation.run_options import RunOptions
+from adapter.simulation.running import prepare_stage
 from optimizer import BUILT_IN_POLICIES
 from optimizer.domain import IterationLaw
+from tests.builders.simulated_fleets import make_trace
 
 TEXT = """\
 accelerators:
@@ -44,6 +47,15 @@ def test_engines_behave_as_their_configuration_says(tmp_path: Path) -> None:
     assert fleet.with_startup(30.0).settings.models[0].variants[0].startup_s == 30.0
     assert fleet.settings.models[0].policy == "knative"
     assert fleet.with_policy("slo").settings.models[0].policy == "slo"
+
+
+def test_ours_is_told_nothing_of_the_requests_that_others_are_not(tmp_path: Path) -> None:
+    text = TEXT.replace("    policy: knative\n", "    expected_workload: {input_tokens: 100, output_tokens: 9}\n")
+    fleet = read_fleet(write(tmp_path, text), BUILT_IN_POLICIES)
+    trace = make_trace([float(second) for second in range(60)], 60.0)
+    briefing = prepare_stage(trace, fleet, RunOptions(has_bounds=False)).briefing
+    assert [model.expected_workload for model in briefing.ours.models] == [None]
+    assert briefing.settings.models[0].expected_workload is not None  # for `configured`, as the product would
 
 
 def test_what_an_engine_would_need_to_know_is_asked_for(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -38,16 +39,31 @@ def test_the_picture_of_a_run_is_well_formed_and_shows_its_states_and_its_bound(
     assert len(list(root.iter(f"{SVG}line"))) == 1
 
 
-def test_the_picture_of_several_runs_has_a_line_and_a_name_for_each() -> None:
+def test_every_run_of_a_comparison_has_a_row_with_demand_states_attainment_and_its_bound() -> None:
     names = [f"policy-{number}" for number in range(12)]
-    root = parse(*(PictureRun(name, COURSE) for name in names))
-    assert set(names) <= {element.text for element in root.iter(f"{SVG}text")}
-    assert not list(root.iter(f"{SVG}polygon"))
-    assert len(list(root.iter(f"{SVG}polyline"))) == 1 + 12 * 3
+    root = parse(*(PictureRun(name, COURSE, 2.0 + number) for number, name in enumerate(names)))
+    words = [element.text or "" for element in root.iter(f"{SVG}text")]
+    assert set(names) <= set(words)
+    assert len([word for word in words if word.startswith("bound ")]) == 12
+    assert len(list(root.iter(f"{SVG}polygon"))) == 12 * 4
+    assert len(list(root.iter(f"{SVG}polyline"))) == 12 * 3
+    assert len(list(root.iter(f"{SVG}line"))) == 12
+    assert all(words.count(name) == 1 for name in ("demand [1/s]", "replicas", "attained [%]", "cost", "starting"))
 
 
-def test_what_is_drawn_lies_within_the_picture() -> None:
-    root = parse(PictureRun("slo", COURSE, 2.5))
+def test_rows_of_a_comparison_have_one_scale() -> None:
+    dear = replace(COURSE, cost=(2.0, 4.0, 6.0, 8.0))
+    root = parse(PictureRun("cheap", COURSE), PictureRun("dear", dear))
+    lines = [element.attrib["points"].split() for element in root.iter(f"{SVG}polyline")]
+    frames = [float(element.attrib["y"]) for element in root.iter(f"{SVG}rect") if element.get("fill") == "none"]
+    cheap, dearer = (float(points[-1].split(",")[1]) for points in (lines[2], lines[-1]))
+    assert dearer == pytest.approx(frames[4])  # the highest of all touches the top of its frame
+    assert cheap == pytest.approx(frames[0] + 96.0 / 2.0)  # half of that is half as high
+
+
+@pytest.mark.parametrize("runs", [1, 2, 21])
+def test_what_is_drawn_lies_within_the_picture(runs: int) -> None:
+    root = parse(*(PictureRun(f"policy-{number}", COURSE, 2.5) for number in range(runs)))
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     for element in [*root.iter(f"{SVG}polyline"), *root.iter(f"{SVG}polygon")]:
         for point in element.attrib["points"].split():

@@ -103,6 +103,21 @@ def test_a_stretch_counts_time_from_its_begin() -> None:
     assert cut_trace(trace, 3.0).duration_s == 7.0
 
 
+def test_jumps_of_demand_are_known_move_with_the_stretch_and_stay_when_it_is_made_denser() -> None:
+    assert read_trace("step").jumps_s == (400.0,)
+    assert read_trace("ramp").jumps_s == ()
+    spikes = read_trace("spikes")
+    assert spikes.jumps_s == (180.0, 420.0, 660.0, 900.0, 1140.0)
+    assert cut_trace(spikes, 400.0, 300.0).jumps_s == (20.0, 260.0)
+    assert scale_trace(spikes, 2.5).jumps_s == spikes.jumps_s
+    for jump_s in spikes.jumps_s:
+        before, after = (
+            np.count_nonzero((spikes.arrival_s >= begin_s) & (spikes.arrival_s < begin_s + 60.0))
+            for begin_s in (jump_s - 60.0, jump_s)
+        )
+        assert after > 1.5 * before
+
+
 @pytest.mark.parametrize("from_s, for_s", [(10.0, None), (0.0, 10.5), (9.0, 2.0)])
 def test_a_stretch_outside_of_the_trace_is_refused(from_s: float, for_s: float | None) -> None:
     trace = parse_trace("t", HEAD + "1,10,5\n9,40,8\n")

@@ -6,7 +6,8 @@ from enum import StrEnum
 import pytest
 
 from optimizer.errors import InvalidInput
-from optimizer.policy.options import InvalidOptions, OptionReader
+from optimizer.policy.option_problems import InvalidOptions
+from optimizer.policy.options import OptionReader
 
 
 class Aggregation(StrEnum):

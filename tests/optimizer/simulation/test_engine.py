@@ -87,6 +87,31 @@ def test_steady_load_meets_the_fluid_model() -> None:
     assert itl.total / itl.count == pytest.approx(fluid_s, rel=0.08)
 
 
+def play_two_short_of_blocks(**there: int) -> TokenEngine:
+    """Play two requests of 304 + 40 tokens in 40 blocks of 16.
+
+    The first takes its 21st block in iteration 18; the second, one behind, has 16 tokens then, and gives way.
+    """
+    engine = make_engine(replace(TIGHT, max_batched_tokens=2048))
+    _, ended = play(engine, [EngineRequest(name, 0.0, 304, 40, **there) for name in ("first", "second")])
+    assert [record.preemptions for record in ended] == [0, 1]
+    return engine
+
+
+def test_what_was_transferred_is_lost_with_the_blocks_of_a_request_and_computed_anew() -> None:
+    counters = play_two_short_of_blocks(transferred_tokens=304).counters
+    assert counters.prefilled_tokens == 1 + 1 + (304 + 16)  # the last of each prompt; then one whole, and its tokens
+    assert counters.prefill_hit_tokens == 303 + 303
+    assert (counters.cached_tokens, counters.hit_tokens) == (606, 0)  # nothing of it was in the prefix cache
+
+
+def test_what_the_prefix_cache_holds_outlives_a_preemption() -> None:
+    counters = play_two_short_of_blocks(cached_tokens=304).counters
+    assert counters.prefilled_tokens == 1 + 1 + (1 + 16)
+    assert counters.prefill_hit_tokens == 3 * 303
+    assert (counters.cached_tokens, counters.hit_tokens) == (606, 606)
+
+
 # --- Against the plain engine -----------------------------------------------------------------------------------------
 
 
@@ -102,8 +127,11 @@ def test_steady_load_meets_the_fluid_model() -> None:
     ],
     ids=["roomy", "tight", "single-token blocks", "queue limit", "least budget"],
 )
-def test_every_request_has_the_times_of_the_plain_engine(seed: int, limits: EngineLimits) -> None:
+@pytest.mark.parametrize("source", ["cached", "transferred"])
+def test_every_request_has_the_times_of_the_plain_engine(seed: int, limits: EngineLimits, source: str) -> None:
     requests = draw_requests(seed, 60)
+    if source == "transferred":
+        requests = [one._replace(transferred_tokens=one.input_tokens - 1) for one in requests]
     departures = draw_departures(seed, requests, 0.3)
     naive = NaiveEngine(LAW, limits)
     naive.play(requests, departures)

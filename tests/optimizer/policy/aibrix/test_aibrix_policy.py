@@ -248,7 +248,10 @@ def test_every_wrong_option_is_named_at_once(options: dict[str, object], parts: 
 
 def test_apa_must_have_an_upper_bound() -> None:
     unbounded = replace(SMALL, max_replicas=None)
-    with pytest.raises(InvalidInput, match="variant small: max_replicas must be given with algorithm apa"):
+    with pytest.raises(
+        InvalidInput,
+        match=r"^variants\[0\].max_replicas must be given, or max_replicas of the model, with algorithm apa",
+    ):
         AibrixPolicy().check_options(with_options(BUSY, unbounded))
     AibrixPolicy().check_options(with_options({}, unbounded))
     AibrixPolicy().check_options(replace(with_options(BUSY, unbounded), max_replicas=9))

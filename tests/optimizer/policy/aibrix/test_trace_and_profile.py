@@ -22,6 +22,8 @@ from optimizer.policy.aibrix import (
     write_document,
 )
 from optimizer.policy.aibrix.request_trace import TRACE_KEPT_S
+from tests.builders.vector_cases import list_run_cases
+from tests.optimizer.policy.aibrix import test_gpu_optimizer
 
 VECTORS = Path(__file__).parents[3] / "data" / "vectors" / "aibrix_trace.json"
 CASES = json.loads(VECTORS.read_text())["cases"]
@@ -153,3 +155,8 @@ def test_a_profile_that_is_none_is_refused(change: dict[str, Any]) -> None:
     AibrixProfile(**whole)
     with pytest.raises(InvalidInput, match=r"profile\."):
         AibrixProfile(**{**whole, **change})
+
+
+def test_every_published_case_is_run() -> None:
+    assert list_run_cases(globals(), test_gpu_optimizer) == {case["name"] for case in CASES}
+    assert len({case["name"] for case in CASES}) == len(CASES) == 31

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from optimizer.domain import ServedModel, Variant
 from optimizer.policy import InvalidOptions, OptionsChecker
 from optimizer.policy.knative import KnativePolicy, KnativeSettings, decode_knative_options
 from optimizer.policy.knative.pool import decode_pool, encode_pool, start_pool, step_pool
+from optimizer.policy.knative.window import BucketWindow
 from tests.builders.pool_views import make_line, make_view
 from tests.builders.story import make_model, make_settings, make_variant
 
@@ -182,3 +184,20 @@ def test_all_that_is_wrong_with_the_options_is_named_at_once() -> None:
         "policy_options.max_scale_up_rate must be > 1, got 1.0",
         "policy_options.stable_windw is not known; did you mean stable_window?",
     ]
+
+
+def test_a_long_window_is_kept_small_with_the_total_and_the_newest_minute_it_had() -> None:
+    chance = random.Random(11)
+    settings = KnativeSettings(stable_window_s=3600.0, panic_window_ratio=1.0)
+    pool = start_pool(3, 1000.0, settings)
+    window = BucketWindow(3600, 1000, 4599, tuple(chance.uniform(0.0, 9.0) for _ in range(3600)))
+    told = json.dumps(encode_pool(replace(pool, stable=window, panic=window)))
+    assert len(told) < 5000
+    kept = decode_pool(json.loads(told), settings)
+    assert kept is not None
+    assert kept.stable.compute_mean(4599.0) == pytest.approx(window.compute_mean(4599.0), abs=1e-4)
+    assert kept.stable.compute_mean(6000.0) == pytest.approx(window.compute_mean(6000.0), rel=0.03)
+    assert kept.stable.sums[-60:] == pytest.approx(window.sums[-60:], abs=1e-4)
+    assert kept.stable.compute_weighted_mean(4599.0) == pytest.approx(window.compute_weighted_mean(4599.0), abs=1e-3)
+    again = decode_pool(json.loads(json.dumps(encode_pool(kept))), settings)
+    assert again == kept

@@ -163,6 +163,8 @@ def to_options(given: dict[str, Any]) -> dict[str, Any]:
 def test_the_product_accepts_what_is_proposed(given: dict[str, Any], expected: dict[str, Any]) -> None:
     if "policies" in given:
         assert claims_are_refused(given) is not expected["product_accepts"]
+    elif not to_served(given).variants:
+        assert absence_is_refused() is not expected["product_accepts"]
     elif expected["product_accepts"]:
         KthenaPolicy().check_options(to_served(given))
     else:
@@ -170,14 +172,24 @@ def test_the_product_accepts_what_is_proposed(given: dict[str, Any], expected: d
             KthenaPolicy().check_options(to_served(given))
 
 
+def absence_is_refused() -> bool:
+    """Return whether a configuration of an LLM without variants is refused."""
+    with pytest.raises(ConfigurationError) as refusal:
+        decode_data(make_data({"name": "x", "policy": "kthena", "policy_options": GOOD, "variants": []}))
+    return "models[0].variants is missing" in str(refusal.value)
+
+
+def make_data(*models: dict[str, Any]) -> dict[str, Any]:
+    classes = {"chat": {"ttft": "2s"}}
+    return {"accelerators": {"A": {"cost_per_hour": 1.0}}, "service_classes": classes, "models": list(models)}
+
+
 def claims_are_refused(given: dict[str, Any]) -> bool:
     """Return whether a configuration of two LLMs that name one workload is refused."""
     variant = {"name": "v", "accelerator": "A", "deployment": given["target_name"], "pods": ["http://10.0.0.1:8000"]}
     models = [{"name": name, "policy": "kthena", "policy_options": GOOD, "variants": [variant]} for name in ("x", "y")]
-    classes = {"chat": {"ttft": "2s"}}
-    data = {"accelerators": {"A": {"cost_per_hour": 1.0}}, "service_classes": classes, "models": models}
     with pytest.raises(ConfigurationError) as refusal:
-        decode_data(data)
+        decode_data(make_data(*models))
     return "claims" in str(refusal.value)
 
 
@@ -236,7 +248,12 @@ def test_what_does_not_fit_the_model_is_named_at_once() -> None:
     one, two = make_variant("one"), make_variant("two")
     model = make_model(replace(one, cost_per_hour=math.nan), replace(two, min_replicas=3, max_replicas=2))
     problems = refuse({**GOOD, "capacity_per_s": {"one": 1.0, "tow": 2.0}, "ratio_constraint": {"max_ratio": 1}}, model)
-    for expected in ("cost_per_hour", "min_replicas <= max_replicas; two", "capacity_per_s must be by variant", "two"):
+    for expected in (
+        "variants[0].cost_per_hour must be finite",
+        "variants[1].max_replicas must be >= min_replicas 3",
+        "capacity_per_s must be by variant",
+        "two",
+    ):
         assert any(expected in problem for problem in problems), (expected, problems)
     assert any("ratio_constraint must be left out" in problem for problem in problems)
 
@@ -247,7 +264,8 @@ def test_a_counter_is_read_as_a_rate_and_never_as_it_stands() -> None:
     assert (metric.signals[0].kind, metric.signals[0].window_s) == (SignalKind.RATE, 30.0)
     spoiled = {**GOOD, "metric_sources": {"m": {**counter, "kind": "gauge"}}}
     assert refuse(spoiled) == [
-        "policy_options.metric_sources.m.kind must be rate, since the series is a counter, got 'gauge'"
+        "policy_options.metric_sources.m.kind must be rate: by its name in _total vllm:request_success_total only "
+        "counts up, and would be above any target for good, got 'gauge'"
     ]
 
 

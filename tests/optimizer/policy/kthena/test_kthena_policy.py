@@ -269,7 +269,14 @@ def test_series_of_one_metric_are_added_up_and_a_quantile_of_silence_is_zero() -
     specs = KthenaPolicy().list_signals({**both, "metric_sources": sources})
     labels = {"engine": "0"}
     assert specs == (SignalSpec("load/0", "running", labels=labels), SignalSpec("load/1", "waiting", labels=labels))
-    quantile = {"waiting": {"series": "vllm:time_to_first_token_seconds", "kind": "quantile", "window": "2m"}}
+    quantile = {
+        "waiting": {
+            "series": "vllm:time_to_first_token_seconds",
+            "kind": "quantile",
+            "quantile_ratio": 0.95,
+            "window": "2m",
+        }
+    }
     served = make_served(SOLO, metric_sources=quantile, behavior=FREE)
     (spec,) = KthenaPolicy().list_signals(served.policy_options)
     assert (spec.kind, spec.quantile_ratio, spec.window_s) == (SignalKind.QUANTILE, 0.95, 120.0)

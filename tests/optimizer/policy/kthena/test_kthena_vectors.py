@@ -18,6 +18,8 @@ from optimizer.policy.kthena.ratio import RatioRule, repair_ratio
 from optimizer.policy.kthena.recommend import MetricReports, MetricRule, recommend
 from optimizer.policy.kthena.step import step_peer
 from optimizer.policy.kthena.windows import Best, LineWindow, RecordWindow, SnapshotWindow
+from tests.builders.vector_cases import list_run_cases
+from tests.optimizer.policy.kthena import test_kthena_options
 
 VECTORS = Path(__file__).parents[3] / "data" / "vectors" / "kthena.json"
 CASES: list[dict[str, Any]] = json.loads(VECTORS.read_text())["cases"]
@@ -183,3 +185,8 @@ def test_traces_run_as_published(given: dict[str, Any], expected: dict[str, Any]
     assert [cycle.corrected_replicas for cycle in cycles] == expected["corrected_replicas"]
     modes = ["skip" if c.recommended_replicas is None else "panic" if c.is_panic else "stable" for c in cycles]
     assert modes == expected["mode"]
+
+
+def test_every_published_case_is_run() -> None:
+    assert list_run_cases(globals(), test_kthena_options) == {case["name"] for case in CASES}
+    assert len({case["name"] for case in CASES}) == len(CASES) == 157

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from optimizer.domain import (
 from optimizer.errors import InvalidInput
 from optimizer.policy import BUILT_IN_POLICIES, ModelView, OptionsChecker, PolicyState, SignalReader, VariantView
 from optimizer.policy.saturation import SaturationPolicy
+from optimizer.policy.saturation.readings import PeakHistory, find_peak, track_peaks
 from tests.builders.snapshots import make_pod_key, make_workload
 from tests.builders.story import make_model, make_settings, make_variant
 
@@ -119,6 +121,24 @@ def test_v2_asks_for_all_that_is_required_at_once_of_the_least_price_per_token()
     assert propose(view) == {"cheap": 3, "dear": 1}
 
 
+@pytest.mark.parametrize("kv_ratio", [0.1, 0.5, 0.6, 0.75, 0.95])
+@pytest.mark.parametrize("told", [1, 2, 4])
+def test_a_pod_that_does_not_tell_is_no_supply_that_v2_gives_back_or_counts_on(kv_ratio: float, told: int) -> None:
+    loads = ((kv_ratio, 0.0),) * told
+    alone = propose(look(V2, {"cheap": loads}))["cheap"]
+    for silent in (1, 3, 9):
+        beside = propose(look(V2, {"cheap": (*loads, *(None,) * silent)}))["cheap"]
+        assert beside - silent == alone
+
+
+def test_v2_keeps_pods_whose_cache_nobody_knows() -> None:
+    view = look(V2, {"cheap": ((0.1, 0.0),) * 3})
+    line = view.variants[0]
+    unknown = tuple(replace(pod, kv_capacity_tokens=None) for pod in line.state.pods)
+    blind = replace(line, state=replace(line.state, pods=unknown))
+    assert propose(replace(view, variants=(blind, *view.variants[1:])))["cheap"] == 3
+
+
 def test_v2_never_asks_for_fewer_under_more_load() -> None:
     asked = [
         sum(propose(look(V2, {"cheap": ((percent / 100, 0.0),) * 4, "dear": ((percent / 100, 0.0),)})).values())
@@ -147,6 +167,22 @@ def test_gauges_count_with_their_peak_of_the_last_minute() -> None:
     assert asked == [3, 3, 3, 2]
 
 
+def test_a_peak_counts_for_the_window_and_at_most_a_third_more_however_often_pods_are_asked() -> None:
+    chance = random.Random(5)
+    for period_s in (1.0, 5.0, 7.0, 15.0):
+        history: PeakHistory = {}
+        loads = [(period_s * step, chance.random(), chance.uniform(0, 9)) for step in range(100)]
+        for now_s, kv_ratio, waiting in loads:
+            (pod,) = make_pods(CHEAP, ((kv_ratio, waiting),))
+            history = track_peaks(history, (replace(pod, seen_s=now_s),), now_s, 60.0)
+            (samples,) = history.values()
+            for index, found in enumerate(find_peak(samples), 1):
+                least = max(load[index] for load in loads if now_s - 60.0 <= load[0] <= now_s)
+                most = max(load[index] for load in loads if now_s - 80.0 <= load[0] <= now_s)
+                assert least <= found <= most
+            assert len(samples) <= 5
+
+
 def test_what_makes_no_sense_is_forgotten() -> None:
     view = look(V2, {"cheap": ((0.5, 0.0),)})
     for broken in ({"peaks": 3}, {"records": {"cheap": {"capacity_tokens": "many"}}}, {"saturated_tokens": [1]}):
@@ -166,7 +202,9 @@ def test_lengths_of_a_pod_come_from_its_own_page_else_from_the_llm() -> None:
 def test_an_idle_model_goes_to_zero_and_a_wanted_one_wakes() -> None:
     idle = look(V2, {"cheap": ((0.0, 0.0),)}, silent_s=1e4, rate_per_s=0.0)
     assert propose(idle) == {"cheap": 0, "dear": 0}
-    assert propose(look(V2, {}, rate_per_s=1.0)) == {"cheap": 1, "dear": 1}
+    assert propose(look(V2, {}, rate_per_s=1.0)) == {"cheap": 1, "dear": 0}
+    forbidden = with_options({}, replace(CHEAP, max_replicas=0), DEAR)
+    assert propose(look(forbidden, {}, rate_per_s=1.0)) == {"cheap": 0, "dear": 1}
     assert propose(look(V2, {}, rate_per_s=0.0)) == {"cheap": 0, "dear": 0}
 
 

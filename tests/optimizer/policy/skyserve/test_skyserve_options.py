@@ -80,14 +80,47 @@ def test_everything_that_is_wrong_is_named_at_once_with_near_misses() -> None:
     )
     for expected in (
         "policy_options.target_qps_per_replica.V100 must be a number > 0 [1/s], got 0",
-        "policy_options.target_qps_per_replica must be by accelerator, such as A100 or A100:1, got 'A100:0'",
+        'policy_options.target_qps_per_replica["A100:0"] must be named by an accelerator, such as A100, or A100:1',
         "rate for H100:4 or H100, of which variant h is made (the count of H100:8 is not that of its replicas)",
         "rate for L40S:1 or L40S, of which variant l is made (did you mean it by L4OS?)",
         "policy_options.upscale_dely is not known; did you mean upscale_delay?",
         "policy_options.load_balancing_policy must be instance_aware_least_load with a table",
-        "policy_options must be for an LLM with max_replicas",
+        "max_replicas must be given, here or for every variant, with policy skyserve",
     ):
         assert any(expected in problem for problem in problems), (expected, problems)
+
+
+@pytest.mark.parametrize("key", ["A100:0", "A100:x", "A100:", ":1", "A100:01", "A100:-1", "A100:1:1", "A 100", ""])
+def test_a_key_that_is_no_accelerator_is_refused_where_it_stands(key: str) -> None:
+    told = refuse({"target_qps_per_replica": {"a": 1, key: 1}}, replace(make_variant("v"), accelerator="a"))
+    assert any("must be named by an accelerator" in problem for problem in told), told
+
+
+def test_two_keys_that_mean_the_same_are_refused_and_other_counts_are_not() -> None:
+    one = replace(make_variant("one", maximum=3), accelerator="A100")
+    two = replace(make_variant("two", maximum=3), accelerator="A100", accelerators_per_replica=2)
+    assert refuse({"target_qps_per_replica": {"A100": 1, "A100:1": 2}}, one) == [
+        "policy_options.target_qps_per_replica.A100 must be left out beside A100:1, which means the same, got 'A100'"
+    ]
+    model = make_model(one, two)
+    assert decode_options({"target_qps_per_replica": {"A100": 1, "A100:2": 3}}, model).rates_per_s == {
+        "one": 1,
+        "two": 3,
+    }
+
+
+def test_accelerators_are_told_apart_by_case_as_the_peer_does() -> None:
+    lower = replace(make_variant("v", maximum=3), accelerator="a100")
+    (problem,) = refuse({"target_qps_per_replica": {"A100": 1}}, lower)
+    assert "rate for a100:1 or a100" in problem
+    assert "did you mean it by A100?" in problem
+
+
+def test_options_of_a_model_without_variants_are_judged_alone() -> None:
+    bare = replace(make_model(make_variant("v")), variants=())
+    assert decode_options({"target_qps_per_replica": {"A100": 1}}, bare).rates_per_s == {}
+    with pytest.raises(InvalidOptions, match="upscale_delay"):
+        decode_options({"target_qps_per_replica": {"A100": 1}, "upscale_delay": "soon"}, bare)
 
 
 def test_defaults_are_those_of_the_peer() -> None:

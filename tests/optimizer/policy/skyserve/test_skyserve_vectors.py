@@ -14,6 +14,8 @@ from optimizer.policy.skyserve.rates import get_autoscaler_rate_per_s, get_route
 from optimizer.policy.skyserve.replicas import PeerReplica, Status, choose_removed
 from optimizer.policy.skyserve.router import choose_least_normalized, compute_normalized_loads_s
 from optimizer.policy.skyserve.targets import compute_instance_aware_target, compute_plain_target, count_arrivals
+from tests.builders.vector_cases import list_run_cases
+from tests.optimizer.policy.skyserve import test_skyserve_options, test_skyserve_policy
 
 VECTORS = Path(__file__).parents[3] / "data" / "vectors" / "skyserve.json"
 CASES: list[dict[str, Any]] = json.loads(VECTORS.read_text())["cases"]
@@ -131,3 +133,9 @@ def test_arrivals_are_counted_as_published(given: dict[str, Any], expected: dict
     count = count_arrivals(given["arrival_t_s"], given["now_s"], given["window_s"])
     assert count == expected["requests"]
     assert count / given["window_s"] == pytest.approx(expected["arrival_rate_per_s"])
+
+
+def test_every_published_case_is_run() -> None:
+    run = list_run_cases(globals(), test_skyserve_options, test_skyserve_policy)
+    assert run == {case["name"] for case in CASES}
+    assert len({case["name"] for case in CASES}) == len(CASES) == 84

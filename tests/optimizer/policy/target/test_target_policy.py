@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from optimizer import BUILT_IN_POLICIES
-from optimizer.domain import ServedModel, SignalKind, SignalSpec, Variant
+from optimizer.domain import ReasonCode, ServedModel, SignalKind, SignalSpec, Variant
 from optimizer.policy import InvalidOptions, OptionsChecker, SignalReader
 from optimizer.policy.hpa_law import (
     DEFAULT_DOWN,
@@ -69,7 +69,7 @@ def test_it_can_be_chosen_by_name_and_says_what_it_reads() -> None:
     ttft = {
         "series": "vllm:time_to_first_token_seconds",
         "kind": "quantile",
-        "quantile": 0.9,
+        "quantile_ratio": 0.9,
         "window": "2m",
         "target": 1,
     }
@@ -107,6 +107,44 @@ def test_pods_that_say_nothing_count_as_busy_while_it_shrinks() -> None:
     assert watch.see_pool(0.0, None, None, 0.0) == 2
     line = make_line(POOL, [0.0], starting=3)
     assert Watch(make_followed(POOL, **AT_ONCE)).see(line, signals={"pool": {"waiting": [0.0]}}) == {"pool": 3}
+
+
+FEW = ReasonCode.FEW_SAMPLES
+SLOW = {
+    "name": "slow",
+    "series": "vllm:time_to_first_token_seconds",
+    "kind": "quantile",
+    "quantile_ratio": 0.9,
+    "target": 1.5,
+}
+
+
+@pytest.mark.parametrize(
+    "waiting, slow, expected",
+    [
+        ([0.0] * 4, [FEW] * 4, 1),  # thin traffic: the queue decides
+        ([9.0] * 4, [FEW] * 4, 8),
+        ([0.0] * 4, [FEW, FEW, FEW, None], 4),  # one does not tell at all
+        ([0.0] * 4, [None] * 4, 4),
+        ([0.0] * 4, [FEW, FEW, FEW, ReasonCode.STALE], 4),
+        ([None] * 4, [FEW] * 4, 4),  # no other metric
+        ([0.0] * 4, [1.2, FEW, FEW, FEW], 1),  # 1.2 / 1.5, the others being idle
+        ([0.0] * 4, [1.2, 1.2, 1.2, FEW], 3),  # 3.6 / 1.5
+        ([0.0] * 4, [9.0, FEW, FEW, FEW], 6),  # 9 / 1.5: slow where it is busy
+        ([0.0] * 4, [2.0, FEW, FEW, FEW], 4),  # one is slow, not enough to grow: no reason for fewer
+    ],
+)
+def test_too_few_observations_for_a_quantile_are_no_reason_to_keep_what_nobody_uses(
+    waiting: list[float | None], slow: list[float | ReasonCode | None], expected: int
+) -> None:
+    watch = Watch(make_followed(POOL, metrics=(WAITING, SLOW), **AT_ONCE))
+    line = make_line(POOL, [0.0] * 4)
+    assert watch.see(line, signals={"pool": {"waiting": waiting, "slow": slow}}) == {"pool": expected}
+
+
+def test_a_quantile_alone_keeps_what_there_is_while_observations_are_few() -> None:
+    watch = Watch(make_followed(POOL, metrics=(SLOW,), **AT_ONCE))
+    assert watch.see(make_line(POOL, [0.0] * 3), signals={"pool": {"slow": [FEW] * 3}}) == {"pool": 3}
 
 
 def test_the_default_window_keeps_the_highest_of_five_minutes() -> None:
@@ -183,7 +221,7 @@ def test_what_an_hpa_remembers_survives_a_document_without_what_cannot_matter() 
     proposals = tuple(Proposal(15.0 * n, count) for n, count in enumerate((3, 3, 5, 5, 5, 3)))
     state = HpaState(proposals, (Step(1.0, -2),), True)
     kept = decode_hpa_state(json.loads(json.dumps(encode_hpa_state(state))))
-    assert kept == HpaState((Proposal(15.0, 3), Proposal(60.0, 5), Proposal(75.0, 3)), (Step(1.0, -2),), True)
+    assert kept == HpaState((Proposal(60.0, 5), Proposal(75.0, 3)), (Step(1.0, -2),), True)
 
 
 def test_labels_that_look_like_numbers_are_texts() -> None:
@@ -218,11 +256,11 @@ def test_options_have_the_defaults_of_the_hpa() -> None:
             ],
         ),
         (
-            {"metrics": [{"series": "a", "kind": "quantile", "target": 1}, {"name": "b", "quantile": 0.5}]},
+            {"metrics": [{"series": "a", "kind": "quantile", "target": 1}, {"name": "b", "quantile_ratio": 0.5}]},
             [
-                "policy_options.metrics[0].quantile must be given with kind quantile, such as 0.9, got None",
+                "policy_options.metrics[0].quantile_ratio must be given with kind quantile, such as 0.9, got None",
                 "policy_options.metrics[1].series is missing: must be a text",
-                "policy_options.metrics[1].quantile must be absent unless kind is quantile, got 0.5",
+                "policy_options.metrics[1].quantile_ratio must be left out unless kind is quantile, got 0.5",
                 "policy_options.metrics[1].target is missing: must be a number >= 0.001",
             ],
         ),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from optimizer.domain import VariantKey
+from optimizer.domain import Role, VariantKey
 from optimizer.errors import InvalidInput
 from optimizer.simulation.bounds import (
     AskedRequests,
     BoundCase,
     BoundVariant,
+    LadderOptions,
     ReplicaWork,
+    compute_ladder,
     make_mean_problem,
     make_rate_work,
     make_step_problem,
@@ -127,6 +130,64 @@ def test_replicas_change_at_syncs() -> None:
     assert list_moments(case).tolist() == [0.0, 7.0, 22.0, 37.0, 40.0]
     whole = make_case(asked, [make_rate_work(1.0)], [1.0], horizon_s=40.0, period_s=math.inf)
     assert list_moments(whole).tolist() == [0.0, 40.0]
+
+
+@pytest.mark.parametrize("rest_s", [0.0, 1e-4, 1e-3, 1.9e-3, 0.5])
+def test_rent_that_the_last_move_spares_is_not_billed(rest_s: float) -> None:
+    """Two replicas from 22 s to the sync at 37 s, none before it and behind it: what that costs, nobody may exceed."""
+    asked = make_asked([23.0] * 30, [10] * 30, [1] * 30, 1.0, math.inf, math.inf)
+    case = make_case(asked, [make_rate_work(1.0)], [3600.0], horizon_s=37.0 + rest_s, period_s=15.0, phase_s=7.0)
+    case = replace(case, variants=(replace(case.variants[0], shortest_startup_s=0.0),))
+    whole = compute_ladder(case, 1.0, LadderOptions(has_reference=False)).get("LB1")
+    assert whole is not None
+    assert whole.cost == pytest.approx(2.0 * 15.0, abs=1e-9)
+
+
+def test_a_move_right_at_the_beginning_takes_what_is_before_it_out_of_the_bound() -> None:
+    asked = make_asked([5e-4, 2.0], [10] * 2, [1] * 2, 1e-4, math.inf, math.inf)
+    case = make_case(asked, [make_rate_work(1.0)], [1.0], horizon_s=31.0, period_s=15.0, phase_s=1e-3)
+    assert list_moments(case).tolist() == [0.001, 15.001, 30.001, 31.0]
+    assert make_step_problem(case)[0].needs[0].sum() * 15.0 == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("period_s, phase_s, horizon_s", [(15.0, 1e-3, 2.5e-3), (1e-3, 0.0, 1.0)])
+def test_moments_that_leave_no_step_leave_no_rung(period_s: float, phase_s: float, horizon_s: float) -> None:
+    asked = make_asked([1e-3], [10], [1], 1e-4, math.inf, math.inf)
+    case = make_case(asked, [make_rate_work(1.0)], [1.0], horizon_s=horizon_s, period_s=period_s, phase_s=phase_s)
+    assert not len(list_moments(case))
+    assert {rung.name for rung in compute_ladder(case, 1.0).rungs} == {"LBw", "REF"}
+    with pytest.raises(InvalidInput, match="step"):
+        make_step_problem(case)
+
+
+def test_where_roles_are_mixed_a_row_is_worth_no_more_than_any_choice_of_ways() -> None:
+    rng = random.Random(6)
+    roles = (Role.BOTH, Role.PREFILL, Role.DECODE, Role.PREFILL)
+    prompt_s, token_s = (1e-4, 5e-5, 9e-5, 2e-4), (1e-3, 5e-3, 6e-4, 1e-3)
+    for _ in range(30):
+        lengths = [(rng.randint(1, 2000), rng.randint(1, 300)) for _ in range(4)]
+        asked = make_asked([0.5] * 4, [i for i, _ in lengths], [o for _, o in lengths], 1.0, 0.01, 5.0)
+        variants = tuple(
+            BoundVariant(
+                VariantKey("prod", "llm", f"v{number}", role),
+                rng.choice([0.0, 1.0, 2.0, 9.0]),
+                ReplicaWork(prompt_s[number], token_s[number]),
+            )
+            for number, role in enumerate(roles)
+        )
+        rows = compute_rows(BoundCase("llm", asked, variants, 10.0, 10.0), np.array([0.0, 10.0]))
+        assert len(rows.needs) >= 3
+        for ways in itertools.product([(0,), (1, 2), (3, 2)], repeat=len(lengths)):
+            busy_s = [0.0] * len(roles)
+            for (input_tokens, output_tokens), way in zip(lengths, ways, strict=True):
+                for number in way:
+                    prompts = 1 if roles[number] is Role.DECODE else input_tokens
+                    tokens = 0 if roles[number] is Role.PREFILL else output_tokens - 1
+                    busy_s[number] += prompts * prompt_s[number] + tokens * token_s[number]
+            given = (rows.capacities * np.array(busy_s) / 10.0).sum(axis=1)
+            assert np.all(given >= rows.needs[:, 0] * (1.0 - 1e-9))
+            assert np.all(given * 10.0 >= rows.whole.sum(axis=1) * (1.0 - 1e-9))
+        assert np.all(rows.needs[[0, -2, -1]].sum(axis=1) > 0.0)
 
 
 def test_starts_are_billed_less_a_step_where_replicas_count_by_steps() -> None:

@@ -12,6 +12,7 @@ from optimizer.errors import InvalidInput
 from optimizer.simulation.bounds import (
     FrontierOptions,
     LadderOptions,
+    RungKind,
     compute_run_ladder,
     make_replica_work,
     measure_ceiling,
@@ -60,11 +61,30 @@ def test_runs_near_the_edge_stay_above_the_bound_that_was_measured(rate_per_s: f
     options = LadderOptions(stretches_s=(150.0,), has_reference=False)
     physics = compute_run_ladder(scenario, result, decider, ClusterOptions(), options=options)
     works = measure_works(scenario, options=SHORT)
-    measured = compute_run_ladder(scenario, result, decider, ClusterOptions(), options=options, works=works)
-    assert 0.99 * physics.bound <= measured.bound  # prices of a miss are tried on another grid
-    assert measured.is_above_bound(result.cost)
-    assert "measured" in measured.rungs[0].assumptions[0]
-    assert "measured" not in physics.rungs[0].assumptions[0]
+    both = compute_run_ladder(scenario, result, decider, ClusterOptions(), options=options, measured=works)
+    found = both.total.measured
+    assert found is not None
+    assert found.name == "LBm(a)"
+    assert 0.99 * physics.total.bound <= found.cost <= result.cost  # prices of a miss are tried on another grid
+    assert "measured" in found.assumptions[0]
+    assert [rung for rung in both.total.rungs if rung is not found] == list(physics.total.rungs)
+
+
+def test_what_was_measured_convicts_nobody() -> None:
+    scenario = make_scenario(10.0)
+    decider = clusters.make_static(1)
+    result = simulate(scenario, decider, ClusterOptions(), seed=1)
+    options = LadderOptions(stretches_s=(150.0,), has_reference=False)
+    idle = {key: replace(work, ceiling_ratio=1e-3) for key, work in measure_works(scenario, options=SHORT).items()}
+    beside = compute_run_ladder(scenario, result, decider, ClusterOptions(), options=options, measured=idle)
+    assert beside.total.measured is not None
+    assert beside.total.measured.cost > result.cost
+    assert beside.violations == ()
+    instead = compute_run_ladder(scenario, result, decider, ClusterOptions(), options=options, works=idle)
+    assert {rung.kind for rung in instead.total.rungs} == {RungKind.MEASURED}
+    assert instead.total.bound == 0.0
+    assert instead.total.bound_name == ""
+    assert instead.violations == ()
 
 
 def test_trials_that_cannot_be_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes in any process, and the same decisions on any vector unit."""
+"""The same seed gives the same bytes in any process, and the same decisions on any vector unit, whoever decides."""
 
 from __future__ import annotations
 
@@ -11,60 +11,61 @@ from typing import Any
 
 import pytest
 
+from optimizer.simulation import deciders
+from tests.builders.every_decider import DECIDERS
+
 ROOT = Path(__file__).parents[4]
-SCRIPT = """
-import json
-from optimizer.simulation.cluster import *
-from optimizer.simulation.deciders.slo import make_slo
-from tests.builders.simulated_clusters import *
-a, b = make_variant("a"), make_variant("b", accelerator="L40S", startup_s=60.0)
-requests = make_changing_requests([(2.0, 60.0), (30.0, 90.0), (3.0, 250.0)])
-plant = Plant(LAW, LIMITS, startup=StartupTime(60.0, 150.0))
-scenario = make_scenario(requests, 400.0, variants=(a, b), plant=plant, quota={"H100": 3})
-options = ClusterOptions(scrape=ScrapeOptions(loss_ratio=0.1), start=StartOptions(failure_ratio=0.2, image_pull_s=20.0))
-result = simulate(scenario, make_slo(scenario.to_settings()), options, seed=5)
-print(json.dumps({
-    "digest": result.to_digest(), "cost": result.cost, "endings": [int(n) for n in result.endings.values()],
-    "decisions": [(c.time_s, c.key.variant, c.replicas) for c in result.decisions],
-    "latencies": sum(result.columns.ttlt_s),
-}))
-"""
-
-
 ENVIRONMENTS = {
     "first": {"PYTHONHASHSEED": "0"},
-    "second": {"PYTHONHASHSEED": "4711"},
-    "older": {
-        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL",
-        "OPENBLAS_CORETYPE": "Nehalem",
-        "PYTHONHASHSEED": "1",
-    },
+    "other hashes": {"PYTHONHASHSEED": "4711"},
+    "older vector units": {"PYTHONHASHSEED": "1", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL"},
+    "another BLAS": {"PYTHONHASHSEED": "2", "OPENBLAS_CORETYPE": "Nehalem"},
 }
 
 
 @pytest.fixture(scope="module")
-def answers() -> dict[str, dict[str, Any]]:
-    """Return what each of three processes, run at the same time, found."""
+def answers() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what each of the processes, run at the same time, found of every scaler."""
     started = {
         name: subprocess.Popen(
-            [sys.executable, "-c", SCRIPT],
+            [sys.executable, "-m", "tests.builders.every_decider"],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.PIPE,
         )
         for name, environment in ENVIRONMENTS.items()
     }
-    return {name: json.loads(process.communicate(timeout=120)[0]) for name, process in started.items()}
+    return {name: json.loads(process.communicate(timeout=500)[0]) for name, process in started.items()}
 
 
-def test_two_processes_with_different_hashes_give_the_same_bytes(answers: dict[str, dict[str, Any]]) -> None:
-    assert answers["second"] == answers["first"]
-    assert len(answers["first"]["decisions"]) > 4
+def test_every_scaler_is_played() -> None:
+    makers = {name.removeprefix("make_") for name in deciders.__all__ if name.startswith("make_")}
+    assert makers <= DECIDERS.keys()
 
 
-def test_older_vector_units_and_another_blas_decide_the_same(answers: dict[str, dict[str, Any]]) -> None:
-    first, other = answers["first"], answers["older"]
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DECIDERS)
+def test_two_processes_with_different_hashes_give_the_same_bytes(name: str, answers: dict[str, Any]) -> None:
+    assert answers["other hashes"][name] == answers["first"][name]
+    assert answers["first"][name]["decisions"]
+
+
+@pytest.mark.slow
+def test_the_runs_that_were_compared_are_eventful(answers: dict[str, dict[str, dict[str, Any]]]) -> None:
+    runs = answers["first"].values()
+    assert all(run["lost_pages"] > 0 for run in runs)
+    assert sum(run["failed_starts"] > 0 for run in runs) >= 10
+    assert sum(run["changes"] > 3 for run in runs) >= 10
+    assert len({run["digest"] for run in runs}) > len(DECIDERS) - 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", ["older vector units", "another BLAS"])
+@pytest.mark.parametrize("name", DECIDERS)
+def test_older_vector_units_and_another_blas_decide_the_same(
+    name: str, environment: str, answers: dict[str, Any]
+) -> None:
+    first, other = answers["first"][name], answers[environment][name]
     assert other["decisions"] == first["decisions"]
     assert other["endings"] == first["endings"]
     assert other["cost"] == pytest.approx(first["cost"], abs=1e-9)
-    assert other["latencies"] == pytest.approx(first["latencies"], rel=1e-9)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimizer.domain import Histogram, Role
+from optimizer.domain import Counter, Histogram, Role
 from optimizer.errors import InvalidInput
 from optimizer.simulation import EngineLimits
 from optimizer.simulation.cluster import (
@@ -228,6 +228,24 @@ def test_prefill_replicas_and_decode_replicas_do_all_of_the_work_between_them() 
     assert {name.rpartition("-")[0] for name in readings} == {"llama-p", "llama-d"}
 
 
+def test_a_decode_replica_short_of_blocks_computes_prompt_and_answer_anew() -> None:
+    """What came over the wire went with the blocks: unlike what a prefix cache holds, nobody has it any more."""
+    requests = Requests.from_columns([10.0, 10.0], 304, 40, cached_tokens=300)
+    scenario = make_scenario(requests, 60.0, variants=(PREFILL, DECODE), plant=Plant(LAW, EngineLimits(16 * 41)))
+    decider = make_static({PREFILL_KEY: 1, DECODE_KEY: 1})
+    decider.period_s, decider.keeps_views = 15.0, True
+    result = simulate(scenario, decider)
+    assert result.endings[Ending.FINISHED] == 2
+    pages = {one.pod.name: one for one in decider.views[-1].readings[scenario.models[0].key]}
+    assert pages["llama-d-0"].counters[Counter.PREEMPTIONS] == 1
+    roomy = Plant(LAW, LIMITS)
+    undisturbed = simulate(
+        make_scenario(requests, 60.0, variants=(PREFILL, DECODE), plant=roomy), make_static(decider.script[0][1])
+    )
+    late_s = max(result.columns.ttlt_s) - max(undisturbed.columns.ttlt_s)
+    assert late_s > 0.9 * (304 + 16) * LAW.per_prompt_token_s
+
+
 # --- who gets a request -----------------------------------------------------------------------------------------------
 def test_a_guide_sends_each_bucket_to_its_variants_by_weight() -> None:
     a, b = make_variant("a"), make_variant("b")
@@ -264,3 +282,49 @@ def test_instance_aware_routing_loads_replicas_in_proportion_to_what_they_carry(
     ]
     of_a, of_b = np.mean(np.array(loads), axis=0).tolist()
     assert of_b / of_a == pytest.approx(3.0, rel=0.15)
+
+
+def make_unlike(requests: Requests, horizon_s: float = 100.0, *, has_gateway: bool = False, large: int = 1) -> Scenario:
+    """Return variant `a` that holds 1,008 tokens a request, and `b` that holds 100 times as many."""
+    a, b = make_variant("a"), make_variant("b")
+    scenario = make_scenario(requests, horizon_s, variants=(a, b), has_gateway=has_gateway)
+    small = Plant(LAW, EngineLimits(kv_capacity_tokens=1024), initial_replicas=1)
+    return replace(scenario, plants={a.key(): small, b.key(): Plant(LAW, LIMITS, initial_replicas=large)})
+
+
+@pytest.mark.parametrize("router", list(RouterKind))
+def test_a_request_goes_only_where_it_fits(router: RouterKind) -> None:
+    a, b = make_variant("a").key(), make_variant("b").key()
+    guide = BucketGuide((), {a: (1.0,), b: (0.001,)})
+    requests = Requests.from_columns(np.arange(60) * 1.0, [100, 2000, 900_000] * 20, 10)
+    scenario = make_unlike(requests)
+    result = simulate(scenario, make_static({a: 1, b: 1}), ClusterOptions(router=router, guide=guide))
+    assert result.endings[Ending.TOO_LONG] == 20  # those that nobody can hold
+    assert result.endings[Ending.FINISHED] == 40
+
+
+@pytest.mark.parametrize(("has_gateway", "ending"), [(True, Ending.FINISHED), (False, Ending.UNSERVED)])
+def test_a_request_that_fits_nowhere_yet_waits_for_who_can_hold_it(has_gateway: bool, ending: Ending) -> None:
+    a, b = make_variant("a").key(), make_variant("b").key()
+    scenario = make_unlike(Requests.from_columns([5.0], 2000, 10), 200.0, has_gateway=has_gateway, large=0)
+    result = simulate(scenario, Scripted([(0.0, {a: 1}), (20.0, {a: 3}), (30.0, {b: 1})]))
+    assert result.endings[ending] == 1
+    if has_gateway:
+        assert result.columns.ttft_s[0] > 100.0  # replicas of `a` that came in between do not help
+
+
+def test_a_full_queue_is_not_the_last_one_tried() -> None:
+    """Round robin; `a` has one place, `b` two: the third of three at once meets the full `a` and goes on to `b`."""
+    limits = EngineLimits(kv_capacity_tokens=16_000, max_queued_requests=2)
+    requests = Requests.from_columns([10.0] * 3, 100, [1000, 10, 10])
+    a, b = make_variant("a"), make_variant("b")
+    scenario = make_scenario(requests, 60.0, variants=(a, b), plant=Plant(LAW, limits))
+    one = replace(scenario.plants[a.key()], limits=replace(limits, max_queued_requests=1))
+    scenario = replace(scenario, plants={**scenario.plants, a.key(): one})
+    both = make_static({a.key(): 1, b.key(): 1})
+    endings = {
+        attempts: simulate(scenario, both, ClusterOptions(router=RouterKind.ROUND_ROBIN, max_attempts=attempts)).endings
+        for attempts in (1, 2)
+    }
+    assert endings[1][Ending.REJECTED] == 1  # the third meets the full `a`
+    assert endings[2][Ending.FINISHED] == 3

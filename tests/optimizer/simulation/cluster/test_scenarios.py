@@ -9,13 +9,14 @@ import pytest
 
 from optimizer.domain import (
     Accelerator,
+    Counter,
     LatencyQuantity,
     ModelKey,
     ServedModel,
     ServiceClass,
     Slo,
 )
-from optimizer.simulation import NoisyStepTime, StepTime, make_step_time
+from optimizer.simulation import EngineLimits, NoisyStepTime, StepTime, make_step_time
 from optimizer.simulation.cluster import (
     ClusterOptions,
     Ending,
@@ -23,6 +24,7 @@ from optimizer.simulation.cluster import (
     Requests,
     RouterKind,
     Scenario,
+    ScrapeOptions,
     compute_quantile_s,
     simulate,
 )
@@ -71,6 +73,37 @@ def test_cached_prompts_are_computed_in_less_time() -> None:
     warm = Requests.from_columns([10.0], 2000, 10, cached_tokens=1500)
     times_s = [simulate(make_scenario(one, 60.0), make_static(1)).columns.ttft_s[0] for one in (cold, warm)]
     assert times_s[0] - times_s[1] == pytest.approx(1500 * LAW.per_prompt_token_s, abs=1e-7)
+
+
+def test_prompts_are_computed_in_chunks_that_others_share() -> None:
+    plant = Plant(LAW, EngineLimits(kv_capacity_tokens=100_000, max_running_requests=100, max_batched_tokens=1000))
+    alone = simulate(make_scenario(Requests.from_columns([10.0], 5000, 1), 60.0, plant=plant), make_static(1))
+    assert alone.columns.ttft_s[0] == pytest.approx(5 * LAW.fixed_s + 5000 * LAW.per_prompt_token_s, abs=1e-7)
+
+
+def test_places_in_the_batch_are_as_many_as_the_engine_has() -> None:
+    requests = Requests.from_columns([10.0] * 3, 100, 50)
+    one, two = (
+        simulate(
+            make_scenario(requests, 60.0, plant=Plant(LAW, EngineLimits(100_000, max_running_requests=places))),
+            make_static(1),
+        ).columns
+        for places in (1, 2)
+    )
+    assert list(one.ttlt_s) == pytest.approx([place * one.ttlt_s[0] for place in (1, 2, 3)], rel=1e-9)
+    assert two.ttft_s[1] < one.ttft_s[1] < two.ttft_s[2] < one.ttft_s[2]
+
+
+def test_replicas_short_of_blocks_preempt_and_their_pages_tell() -> None:
+    requests = Requests.from_columns([10.0] * 8, 300, 300)
+    scenario = make_scenario(requests, 120.0, plant=Plant(LAW, EngineLimits(kv_capacity_tokens=3000)))
+    decider = make_static(1)
+    decider.period_s, decider.keeps_views = 1.0, True
+    often = ClusterOptions(scrape=ScrapeOptions(interval_s=1.0))
+    assert simulate(scenario, decider, often).endings[Ending.FINISHED] == 8
+    (readings,) = decider.views[-1].readings.values()
+    assert readings[0].counters[Counter.PREEMPTIONS] > 0
+    assert max(view.snapshot.models[0].variants[0].pods[0].kv_cache_ratio or 0.0 for view in decider.views) > 0.8
 
 
 def test_llms_and_classes_are_told_apart_and_share_devices() -> None:

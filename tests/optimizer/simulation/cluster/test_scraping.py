@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from optimizer.domain import DemandSource, PodPhase, ReasonCode, SignalKind, SignalSpec
+from optimizer.domain import DemandSource, DemandWindow, PodPhase, ReasonCode, SignalKind, SignalSpec
 from optimizer.simulation.cluster import ClusterOptions, ScrapeOptions, simulate
 from optimizer.simulation.decider import ScraperView
 from optimizer.simulation.deciders.slo import make_slo
@@ -111,6 +113,56 @@ def test_signals_are_what_the_pages_said() -> None:
         sum(pod.values["done"].value or 0.0 for pod in view.snapshot.models[0].signals) for view in decider.views[10:]
     ]
     assert sum(rates) / len(rates) == pytest.approx(2.0, rel=0.1)
+
+
+# --- gateways ---------------------------------------------------------------------------------------------------------
+def watch_gateway(scrape: ScrapeOptions | None = None, period_s: float = 15.0) -> list[tuple[float, DemandWindow]]:
+    """Return what a scaler sees when of a gateway in front of two replicas, under two requests a second."""
+    decider = make_static(2)
+    decider.period_s, decider.keeps_views = period_s, True
+    scenario = make_scenario(make_requests(2.0, 600.0), 600.0, initial=2, has_gateway=True)
+    simulate(scenario, decider, ClusterOptions(scrape=scrape or ScrapeOptions()))
+    windows = [(view.now_s, view.snapshot.models[0].gateway) for view in decider.views]
+    return [(now_s, window) for now_s, window in windows if window is not None]
+
+
+def count_arrivals(window: DemandWindow) -> int:
+    arrivals_s = make_requests(2.0, 600.0).arrival_ns / 1e9
+    return int(((window.start_s < arrivals_s) & (arrivals_s <= window.end_s)).sum())
+
+
+def test_a_gateway_is_read_at_its_own_moment_of_the_round_and_counts_up_to_then() -> None:
+    seen = watch_gateway(ScrapeOptions(jitter_s=4.0))
+    moments = {round(window.end_s % 15.0, 6) for _, window in seen}
+    assert len(moments) == 1
+    assert 0.0 < moments.pop() < 4.0
+    assert seen[0][1].reason is not None
+    assert seen[0][1].reason.code is ReasonCode.FIRST_READING
+    assert all(window.arrivals == count_arrivals(window) for _, window in seen[1:])
+
+
+def test_what_a_gateway_says_is_as_old_as_its_delay_makes_it() -> None:
+    seen = watch_gateway(ScrapeOptions(jitter_s=0.0, delay_s=5.0))
+    assert {now_s - window.end_s for now_s, window in seen} == {5.0}
+    assert all(window.arrivals == count_arrivals(window) for _, window in seen[1:])
+
+
+def test_a_gateway_is_read_no_more_often_than_pages_are() -> None:
+    seen = watch_gateway(ScrapeOptions(interval_s=60.0), period_s=5.0)
+    assert len({window.end_s for _, window in seen}) == 10
+    assert {round(window.duration_s) for _, window in seen if window.arrivals is not None} == {60}
+
+
+def test_a_gateway_page_that_is_lost_has_a_reason_and_the_next_one_makes_up_for_it() -> None:
+    seen = watch_gateway(ScrapeOptions(loss_ratio=0.4))
+    lost = [window for _, window in seen if window.reason and window.reason.code is ReasonCode.SCRAPE_FAILED]
+    had = [window for _, window in seen if window.arrivals is not None]
+    assert len(lost) > 5
+    assert {15, 30} <= {round(window.duration_s) for window in had}
+    assert all(window.arrivals == count_arrivals(window) for window in had)
+    assert all(before.end_s == after.start_s for before, after in pairwise(had))
+    outage = watch_gateway(ScrapeOptions(outages_s=((100.0, 400.0),)))
+    assert {window.arrivals for now_s, window in outage if 106.0 < now_s < 400.0} == {None}
 
 
 STEADY = make_scenario(make_requests(6.0, 900.0), 900.0, initial=2)

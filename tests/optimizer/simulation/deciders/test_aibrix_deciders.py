@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -13,9 +14,10 @@ from optimizer.domain import (
     ReasonCode,
     VariantState,
 )
-from optimizer.policy.aibrix import AibrixProfile, Strategy, Version
+from optimizer.policy.aibrix import AibrixProfile, LengthShares, Strategy, Version
 from optimizer.simulation.decider import Decider, ScraperView
 from optimizer.simulation.deciders.aibrix import AibrixShipped, make_aibrix
+from optimizer.simulation.deciders.aibrix_gateway import TracingGateway
 from optimizer.simulation.deciders.aibrix_optimizer import make_aibrix_optimizer
 from tests.builders.snapshots import MODEL, make_pod_key, make_window
 from tests.builders.story import make_model, make_variant
@@ -129,3 +131,20 @@ def test_a_window_is_traced_once() -> None:
         twice.append(two.step(view))
         two.step(replace(view, now_s=view.now_s + 1.0))
     assert once == twice
+
+
+def test_the_gateway_traces_whole_requests_whose_lengths_are_shared_as_pages_tell() -> None:
+    shares = LengthShares({60: 0.25, 80: 0.5, 100: 0.25}, {40: 0.5, 70: 0.5})
+    gateway, found = TracingGateway(), Counter[tuple[float, float]]()
+    for _ in range(200):  # a stretch of three requests tells little, many of them tell all
+        document = gateway.trace(shares, 3.0, 4.0)
+        assert (document.completed_requests, document.arrived_requests) == (3, 4)
+        assert all(record.requests == int(record.requests) for record in document.records)
+        for record in document.records:
+            found[record.log2_input_tokens, record.log2_output_tokens] += int(record.requests)
+    expected = {
+        (inputs / 10, outputs / 10): 600.0 * input_share * output_share
+        for inputs, input_share in shares.inputs.items()
+        for outputs, output_share in shares.outputs.items()
+    }
+    assert found == pytest.approx(expected, abs=6.0)

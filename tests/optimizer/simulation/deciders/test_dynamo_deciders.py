@@ -11,19 +11,24 @@ from optimizer.domain import (
     Gauge,
     Histogram,
     HistogramReading,
+    LatencyQuantity,
     ModelSnapshot,
     PodPhase,
     PodReading,
     PodState,
     Role,
+    ServiceClass,
+    Slo,
     Variant,
     VariantState,
 )
 from optimizer.errors import InvalidInput
-from optimizer.policy.dynamo import Aim, PlannerSettings
+from optimizer.policy.dynamo import Aim, PlannerSettings, PredictorKind
+from optimizer.policy.dynamo.iteration_fit import CELLS, LEAST_SAMPLES, MOST_SAMPLES
 from optimizer.simulation.decider import Decider, ScraperView
-from optimizer.simulation.deciders.dynamo import DynamoDecider, DynamoMode, make_dynamo
+from optimizer.simulation.deciders.dynamo import DynamoDecider, make_dynamo
 from optimizer.simulation.deciders.dynamo_pools import make_dynamo_pools
+from optimizer.simulation.deciders.dynamo_settings import DynamoMode
 from optimizer.simulation.deciders.dynamo_tables import sweep_aggregated, sweep_decode, sweep_prefill
 from tests.builders.snapshots import MODEL, make_pod_key
 from tests.builders.story import make_model, make_variant
@@ -106,6 +111,17 @@ def test_it_comes_with_the_intervals_and_the_budget_of_the_peer() -> None:
     assert run_rate(make_dynamo((make_model(POOL),), DynamoMode.RATE), (200.0,)) == [8]
 
 
+def test_the_planner_ships_what_its_configuration_says() -> None:
+    usual = PlannerSettings()
+    assert (usual.aim, usual.predictor, usual.environment) == (Aim.THROUGHPUT, PredictorKind.ARIMA, "kubernetes")
+    assert (usual.target_ttft_s, usual.target_itl_s) == (0.5, 0.05)
+    assert (usual.throughput_interval_s, usual.load_interval_s) == (180.0, 5.0)
+    assert (usual.min_replicas, usual.min_accelerators, usual.max_accelerators) == (1, -1, 8)
+    assert (usual.max_step_replicas, usual.sensitivity_ratio) == (8, 0.8)
+    assert (usual.least_observations, usual.most_samples, usual.cells) == (5, 64, 16)
+    assert (LEAST_SAMPLES, MOST_SAMPLES, CELLS) == (5, 64, 16)
+
+
 def test_the_rate_path_divides_what_ended_by_what_a_replica_carries_in_bounded_steps() -> None:
     decider = make_dynamo((make_model(POOL),), DynamoMode.RATE, WIDE)
     few, more, many = run_rate(decider, (2.0, 20.0, 500.0))
@@ -152,16 +168,35 @@ def test_the_budget_holds_the_load_path() -> None:
 def test_estimates_of_fitted_laws_ask_for_more_when_the_target_is_missed() -> None:
     settings = PlannerSettings(aim=Aim.SLA, is_load_on=True, is_throughput_on=False, target_itl_s=0.03)
     decider = make_dynamo((make_model(POOL),), settings=settings)
-    ended, asked = 0.0, []
+    ended, asked, views = 0.0, [], []
     for index in range(1, 9):
         ended += 50.0 + index
         kv_ratio = 0.1 * index
         # what an engine does whose iterations take 5 ms and 0.1 us per token held
         itl_s = 0.005 + 1e-7 * 400_000.0 * kv_ratio + 1e-6 * 50.0
         pages = tuple(make_page(f"pool-{pod}", 5.0 * index, ended, kv_ratio=kv_ratio, itl_s=itl_s) for pod in range(2))
-        asked.append(decider.step(look(5.0 * index, {POOL: pages}))[KEY])
+        views.append(look(5.0 * index, {POOL: pages}))
+        asked.append(decider.step(views[-1])[KEY])
     assert asked[:2] == [2, 2]  # fewer than five measurements
     assert asked[-1] == 3
+    patient = make_dynamo((make_model(POOL),), settings=replace(settings, least_observations=99))
+    assert [patient.step(view)[KEY] for view in views] == [2] * len(views)
+
+
+def test_promises_of_an_llm_are_its_targets_where_they_are_known() -> None:
+    model, asked = make_model(POOL), {}
+    for itl_s in (0.02, 0.2):
+        slos = (Slo(LatencyQuantity.TTFT, 2.0), Slo(LatencyQuantity.ITL, itl_s))
+        classes = (ServiceClass("usual", (Slo(LatencyQuantity.ITL, 9.0),)), ServiceClass("strict", slos))
+        decider = make_dynamo((replace(model, service_classes=classes),), knows_promises=True)
+        for index in range(1, 7):  # as many measurements as a law needs, of iterations that take 30 ms
+            pages = (make_page(f"pool-{pod}", 5.0 * index, 100.0 * index, kv_ratio=0.45) for pod in range(2))
+            asked[itl_s] = decider.step(look(5.0 * index, {POOL: tuple(pages)}))[KEY]
+    assert asked == {0.02: 3, 0.2: 1}  # thresholds of the cache would take one away, whatever is promised
+    patient = replace(model, service_classes=(ServiceClass("patient", (Slo(LatencyQuantity.ITL, 0.2),)),))
+    rates = [make_dynamo((patient,), DynamoMode.RATE, WIDE, knows_promises=knows) for knows in (False, True)]
+    shipped, told = (run_rate(decider, (15.0,))[-1] for decider in rates)
+    assert told < shipped < 10  # 200 ms instead of 50 ms, and no step that is cut
 
 
 def test_what_the_peer_refuses_is_refused() -> None:
@@ -211,6 +246,25 @@ def test_thresholds_move_either_pool_by_one() -> None:
     assert wanted == {PREFILL.key(Role.PREFILL): 2, DECODE.key(Role.DECODE): 1}
     again = make_dynamo_pools((make_model(PREFILL, DECODE),), DynamoMode.LOAD)
     assert sum(again.step(look_at_pair(10.0, 100.0, kv_ratio=1.0, waiting=9.0)).values()) == 4
+
+
+@pytest.mark.parametrize(
+    ("waiting", "itl_s", "wanted"),
+    [(40.0, 0.03, (2, 1)), (0.0, 0.06, (1, 2)), (40.0, 0.06, (2, 2)), (0.0, 0.03, (1, 1))],
+)
+def test_estimates_move_the_pool_whose_target_is_missed(waiting: float, itl_s: float, wanted: tuple[int, int]) -> None:
+    settings = PlannerSettings(aim=Aim.SLA, is_load_on=True, is_throughput_on=False)  # 0.5 s and 0.05 s
+    decider = make_dynamo_pools((make_model(PREFILL, DECODE),), DynamoMode.LOAD, settings)
+    for index in range(1, 7):
+        now_s = 5.0 * index
+        prefill = make_page("prefill", now_s, 100.0 * index, waiting=waiting, kv_ratio=0.01)
+        decode = make_page("decode", now_s, 100.0 * index, itl_s=itl_s, kv_ratio=0.3)
+        view = look(now_s, {PREFILL: (prefill,), DECODE: (decode,)})
+        asked = decider.step(view)
+        if index < 5:  # fewer measurements than a law of decode needs
+            assert asked[DECODE.key(Role.DECODE)] == 1
+    # 41 000 prompt tokens at 120 us each are 5 s of TTFT
+    assert (asked[PREFILL.key(Role.PREFILL)], asked[DECODE.key(Role.DECODE)]) == wanted
 
 
 def test_sweeps_say_what_the_performance_model_says() -> None:

@@ -5,12 +5,22 @@ from dataclasses import replace
 
 import pytest
 
-from optimizer.domain import FleetSnapshot, ModelSnapshot, PodPhase, Role, VariantKey
+from optimizer.domain import (
+    FleetSnapshot,
+    Histogram,
+    HistogramReading,
+    ModelSnapshot,
+    PodPhase,
+    Role,
+    VariantKey,
+)
+from optimizer.errors import InvalidInput
 from optimizer.policy.kthena.behavior import Behavior, PanicRule, RateLimit
 from optimizer.policy.kthena.ratio import RatioRule
 from optimizer.simulation.cluster import simulate
 from optimizer.simulation.decider import Decider, ScraperView
 from optimizer.simulation.deciders.kthena import KthenaDecider, KthenaShipped, make_kthena
+from optimizer.simulation.deciders.kthena_reports import QuantileTarget
 from tests.builders import simulated_clusters
 from tests.builders.scraper_views import Told, make_scraper_view
 from tests.builders.snapshots import MODEL
@@ -58,6 +68,26 @@ def test_it_comes_with_what_the_peer_ships() -> None:
 def test_it_goes_by_waiting_requests_or_by_all_in_flight() -> None:
     assert step(make_kthena(MODELS), 15.0, [Told(running=90.0, waiting=15.0)] * 2) == 3
     assert step(make_kthena(MODELS, targets={KEY: 50.0}), 15.0, [Told(running=60.0, waiting=15.0)] * 2) == 3
+
+
+def test_it_may_go_by_the_added_quantiles_of_a_histogram() -> None:
+    shipped = KthenaShipped(quantile=QuantileTarget(Histogram.TTFT, 1.0), behavior=FREE)
+    decider, answers = make_kthena(MODELS, shipped=shipped), []
+    for now_s, count in ((15.0, 20.0), (30.0, 20.0), (90.0, 40.0)):
+        reading = HistogramReading((1.0, 2.0), (20.0, 20.0), count, count)
+        answers.append(step(decider, now_s, [Told(histograms={Histogram.TTFT: reading})] * 2))
+    # 0.95 s each of the whole past, twice; then 4 s each of what was gained in the last 60 s: twice the last edge
+    assert answers == [2, 2, 8]
+
+
+def test_what_the_webhook_refuses_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="periods and windows"):
+        make_kthena(MODELS, shipped=KthenaShipped(behavior=Behavior(RateLimit(0, 100, period_s=1801.0))))
+    with pytest.raises(InvalidInput, match=r"target values.*tolerance"):
+        make_kthena(MODELS, targets={KEY: 0.0}, shipped=KthenaShipped(tolerance_ratio=1.5))
+    pair = tuple(replace(make_variant(role.value, maximum=2), roles=(role,)) for role in (Role.PREFILL, Role.DECODE))
+    with pytest.raises(InvalidInput, match="ratio"):
+        make_kthena((make_model(*pair),), shipped=KthenaShipped(ratio=RatioRule(9.0, 9.0)))
 
 
 def test_growth_is_four_or_double_in_a_minute_and_shrinking_waits_five() -> None:

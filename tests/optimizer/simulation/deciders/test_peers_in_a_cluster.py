@@ -15,9 +15,10 @@ from optimizer.simulation.cluster import Scenario, SimulationResult, simulate
 from optimizer.simulation.decider import Decider
 from optimizer.simulation.deciders.aibrix import make_aibrix
 from optimizer.simulation.deciders.aibrix_optimizer import make_aibrix_optimizer
-from optimizer.simulation.deciders.dynamo import DynamoMode, make_dynamo
+from optimizer.simulation.deciders.dynamo import make_dynamo
 from optimizer.simulation.deciders.dynamo_pools import make_dynamo_pools
-from optimizer.simulation.deciders.saturation import make_saturation
+from optimizer.simulation.deciders.dynamo_settings import DynamoMode
+from optimizer.simulation.deciders.saturation import SaturationShipped, make_saturation
 from tests.builders.simulated_clusters import KEY, make_changing_requests, make_scenario, make_variant
 
 MOST = 6
@@ -72,3 +73,20 @@ def test_a_pair_of_pools_is_planned(mode: DynamoMode) -> None:
         counts = result.variants[variant.key(variant.main_role)].replicas.requested.value
         assert min(counts) >= 1
         assert max(counts) <= MOST
+
+
+def test_saturation_patches_what_an_autoscaler_cannot_wake() -> None:
+    """An HPA does nothing for a workload at zero: without the patch all requests are held until they fail."""
+    scenario = make_scenario(RISE, HORIZON_S, initial=0, variants=(POOL,), has_gateway=True)
+    result = simulate(scenario, PEERS["saturation-v2"](scenario))
+    counts = result.variants[KEY].replicas.requested.value
+    assert result.failed == 0
+    assert counts[0] == 0
+    assert 1 < max(counts) <= MOST
+
+
+def test_saturation_brings_the_autoscaler_that_follows_it() -> None:
+    scenario = make_scenario(RISE, HORIZON_S, initial=1, variants=(POOL,))
+    small = SaturationShipped(follower=replace(SaturationShipped().follower, max_replicas=2))
+    result = simulate(scenario, make_saturation(scenario.models, scenario.accelerators, shipped=small))
+    assert max(result.variants[KEY].replicas.requested.value) == 2

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from optimizer.domain import FleetSnapshot, ModelSnapshot, PodPhase, PodState, VariantState
+from optimizer.errors import InvalidInput
 from optimizer.simulation.cluster import simulate
 from optimizer.simulation.decider import Decider, ScraperView
 from optimizer.simulation.deciders.skyserve import (
@@ -51,6 +52,16 @@ def test_it_comes_with_what_the_peer_ships() -> None:
     assert decider.period_s == 20.0
     assert decider.signals == {}
     assert SkyServeShipped() == SkyServeShipped(300.0, 1200.0, 0, 1)
+
+
+def test_what_the_peer_refuses_is_refused_and_names_are_made_to_please_it() -> None:
+    named = (replace(A100, accelerator="a100-80GB"), replace(V100, accelerator="L40s"))
+    decider = make_skyserve((make_model(*named),), RATES, shipped=AT_ONCE)
+    assert step(decider, look(20.0, 35.0, {"a": 1})) == {"a": 1, "v": 3}
+    with pytest.raises(InvalidInput, match="rates >= 0"):
+        make_skyserve(MODELS, {**RATES, A100.key(): -1.0})
+    with pytest.raises(InvalidInput, match="rates >= 0"):
+        make_skyserve_rate(MODELS, {**RATES, A100.key(): -1.0})
 
 
 def test_what_is_missing_is_sized_as_the_best_type_and_launched_as_the_cheapest() -> None:

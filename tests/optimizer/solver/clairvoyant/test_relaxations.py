@@ -21,7 +21,7 @@ from optimizer.solver.clairvoyant.problem import (
     is_path_feasible,
 )
 from optimizer.solver.clairvoyant.time_expanded import solve_time_expanded
-from tests.builders.clairvoyant_problems import draw_problem, make_variant
+from tests.builders.clairvoyant_problems import Fleet, add_up_path, draw_problem, make_variant
 
 ROUNDING = 1e-7
 
@@ -104,7 +104,7 @@ def _find_cheapest_that_lacks(problem: ClairvoyantProblem, allowance: float) -> 
         given = (replicas * problem.capacities[0]).sum(axis=1)
         lacking = float((np.maximum(problem.needs[0] - given, 0.0) * problem.durations_s).sum())
         if lacking <= allowance:
-            costs.append(compute_path_cost(problem, replicas))
+            costs.append(float(add_up_path(problem, path)))
     return min(costs, default=None)
 
 
@@ -135,6 +135,48 @@ def test_priced_caps_stay_below_the_optimum_of_all_together() -> None:
             assert found.cost >= alone - ROUNDING
             binding += optimum > alone + ROUNDING
     assert binding >= 3
+
+
+def test_priced_caps_and_priced_misses_together_stay_below_every_pair_of_paths() -> None:
+    rng, binding = random.Random(43), 0
+    for _ in range(40):
+        problems = [replace(draw_problem(rng, 1, 3, 2), initial_replicas=None, caps=()) for _ in range(2)]
+        problems = [replace(problem, durations_s=problems[0].durations_s) for problem in problems]
+        allowances = [
+            (rng.choice([0.0, 0.1, 0.4]) * float((problem.needs * problem.durations_s).sum()),) for problem in problems
+        ]
+        amount = rng.choice([2, 3, 4])
+        cap = SharedCap("gpus", ((1.0,), (1.0,)), float(amount))
+        lines = [_list_paths_that_lack(problem, units) for problem, (units,) in zip(problems, allowances, strict=True)]
+        expected = min(
+            (
+                cost + other
+                for (path, cost), (second, other) in itertools.product(*lines)
+                if all(one[0] + two[0] <= amount for one, two in zip(path, second, strict=True))
+            ),
+            default=math.inf,
+        )
+        found = compute_price_bound(problems, [cap], allowances=allowances)
+        assert found.cost <= expected + ROUNDING
+        alone = sum(compute_miss_bound(one, units).cost for one, units in zip(problems, allowances, strict=True))
+        if found.linear_bound < math.inf:
+            assert found.cost >= alone - ROUNDING
+        binding += alone + ROUNDING < found.cost < math.inf
+    assert binding >= 3
+
+
+def _list_paths_that_lack(problem: ClairvoyantProblem, allowance: float) -> list[tuple[tuple[Fleet, ...], float]]:
+    """Return every path that lacks no more than `allowance` [units] altogether, and its cost [currency]."""
+    (line,) = problem.variants
+    most = 3 if line.max_replicas is None else min(line.max_replicas, 3)
+    fleets: list[Fleet] = [(count,) for count in range(line.min_replicas, most + 1)]
+    found = []
+    for path in itertools.product(fleets, repeat=len(problem.durations_s)):
+        given = np.array(path, dtype=np.float64)[:, 0] * problem.capacities[0, 0]
+        lacking = float((np.maximum(problem.needs[0] - given, 0.0) * problem.durations_s).sum())
+        if lacking <= allowance:
+            found.append((path, float(add_up_path(problem, path))))
+    return found
 
 
 def test_without_binding_caps_the_sum_is_exact() -> None:
