@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from tests.builders.pod_page import MODEL_NAME, PodPage
+from tests.builders.raw_server import open_raw_server
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,7 +45,7 @@ class FakeServers:
 
     def __init__(self) -> None:
         self._runners: list[web.AppRunner] = []
-        self._raw: list[asyncio.Server] = []
+        self._raw = AsyncExitStack()
 
     async def open(self, answer: Answer | None = None, *, model_name: str = MODEL_NAME) -> FakeServer:
         """Return a server that answers every path alike."""
@@ -64,16 +66,12 @@ class FakeServers:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(next(left))
-            writer.close()
 
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        self._raw.append(server)
-        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return f"http://127.0.0.1:{await self._raw.enter_async_context(open_raw_server(answer))}"
 
     async def close(self) -> None:
         """End all servers."""
-        for server in self._raw:
-            server.close()
+        await self._raw.aclose()
         for runner in self._runners:
             await runner.cleanup()
 

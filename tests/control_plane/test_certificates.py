@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders.raw_server import open_raw_server
 from tests.control_plane.certificates import Authority, Pair, make_certificates
 
 
@@ -22,20 +23,17 @@ async def shake_hands(server: Pair, client: Pair | None, trust: Path, client_tru
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         shown.set_result(writer.get_extra_info("peercert")["subject"])
-        writer.close()
 
-    listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=offered)
     asked = ssl.create_default_context(cafile=str(trust))
     if client is not None:
         asked.load_cert_chain(client.cert_file, client.key_file)
-    try:
-        port = listening.sockets[0].getsockname()[1]
+    async with open_raw_server(answer, tls=offered) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=asked, server_hostname=name)
-        await reader.read()
-        writer.close()
-        return await asyncio.wait_for(shown, 10.0)
-    finally:
-        listening.close()
+        try:
+            await reader.read()
+            return await asyncio.wait_for(shown, 60.0)
+        finally:
+            writer.transport.abort()
 
 
 async def test_server_and_user_know_each_other_by_their_authority(tmp_path: Path) -> None:

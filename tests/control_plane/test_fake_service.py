@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.builders.ports import choose_ports
+from tests.builders.raw_server import open_raw_server
 from tests.control_plane.fake_service import FakeService, open_fake_service
 
 
@@ -19,13 +20,9 @@ async def open_echo(name: str) -> AsyncIterator[tuple[str, int]]:
         while piece := await reader.read(1 << 16):
             writer.write(piece)
             await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield ("127.0.0.1", int(server.sockets[0].getsockname()[1]))
-    finally:
-        server.close()
+    async with open_raw_server(answer) as port:
+        yield ("127.0.0.1", port)
 
 
 async def ask(service: FakeService) -> str:

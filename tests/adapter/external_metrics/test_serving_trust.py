@@ -13,6 +13,7 @@ from adapter.errors import BadDocument
 from adapter.external_metrics.key_pair import KeyPair
 from adapter.external_metrics.serving_trust import judge_serving
 from tests.builders.authorities import LIFE_S, SERVER, Authority, make_client_context
+from tests.builders.raw_server import open_raw_server
 
 NAME = "variant-autoscaler.autoscaler.svc"
 
@@ -29,22 +30,18 @@ async def shake_hands(pair: KeyPair, trusted_pem: str, folder: Path) -> bool:
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(chain, key)
 
-    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
+    async def answer(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server_context)
-    port = server.sockets[0].getsockname()[1]
-    try:
-        _, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=make_client_context(trusted_pem), server_hostname=NAME
-        )
-    except ssl.SSLCertVerificationError:
-        return False
-    else:
+    trusted = make_client_context(trusted_pem)
+    async with open_raw_server(answer, tls=server_context) as port:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusted, server_hostname=NAME)
+        except ssl.SSLCertVerificationError:
+            return False
         writer.close()
+        await writer.wait_closed()
         return True
-    finally:
-        server.close()
 
 
 @pytest.mark.parametrize("case", ["good", "other authority", "other name", "both authorities", "star"])
