@@ -119,7 +119,7 @@ def _read_trace(options: argparse.Namespace) -> Trace:
     if options.jump_s is None:
         return scaled
     if options.jump_s >= scaled.duration_s:
-        options.refuse(f"argument --jump-at: must be before the end, which is at {scaled.duration_s:g} s")
+        options.refuse(f"argument --jump-at: must be before the end, which is at {scaled.duration_s:.10g} s")
     return replace(scaled, jumps_s=(options.jump_s,))
 
 
@@ -167,7 +167,7 @@ def _tell(stage: Stage, runs: list[Run], options: argparse.Namespace) -> None:
     rate_per_s = len(scenario.requests) / scenario.horizon_s
     title = f"{scenario.name}, seed {options.seed}"
     counted = f", times counted from {stage.counted_from_s:.0f} s" if stage.counted_from_s else ""
-    print(f"{title}: {len(scenario.requests)} requests in {scenario.horizon_s:g} s, {rate_per_s:.2f}/s{counted}\n")
+    print(f"{title}: {len(scenario.requests)} requests in {scenario.horizon_s:.10g} s, {rate_per_s:.2f}/s{counted}\n")
     sys.stdout.write(render_table([figures for _, figures, _ in runs]))
     notes = list_notes(stage, [outcome for outcome, _, _ in runs])
     sys.stdout.write("".join(f"note: {note}\n" for note in notes))

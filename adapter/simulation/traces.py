@@ -150,7 +150,8 @@ def cut_trace(trace: Trace, from_s: float = 0.0, for_s: float | None = None) -> 
     end_s = trace.duration_s if for_s is None else from_s + for_s
     if from_s >= trace.duration_s or end_s > trace.duration_s + 1e-9:
         raise BadDocument(
-            f"trace {trace.name} lasts {trace.duration_s:g} s; there is no stretch from {from_s:g} s to {end_s:g} s"
+            f"trace {trace.name} lasts {trace.duration_s:.10g} s; there is no stretch from {from_s:.10g} s "
+            f"to {end_s:.10g} s"
         )
     chosen = slice(*np.searchsorted(trace.arrival_s, (from_s, end_s)).tolist())
     lengths = trace.input_tokens[chosen], trace.output_tokens[chosen]
