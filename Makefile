@@ -23,7 +23,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run demo demo-cluster doctor test test-quick test-control-plane control-plane test-contract test-keda test-engine bench image chart lint types format pytest pytest-quick lock clean no-python
+.PHONY: help run demo simulate demo-cluster doctor test test-quick test-control-plane control-plane test-contract test-keda test-engine bench image chart lint types format pytest pytest-quick lock clean no-python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ run: $(ENVIRONMENT) ## an embedded fleet and the autoscaler against it, with a l
 	@$(BIN)/variant-autoscaler demo $(ARGS)
 
 demo: run ## the same as run; ARGS=--help lists what it can play
+
+simulate: $(ENVIRONMENT) ## a trace on a simulated cluster under one policy or several, docs/simulate.md (ARGS="--compare slo,hpa_queue")
+	@$(BIN)/variant-autoscaler simulate $(ARGS)
 
 demo-cluster: $(ENVIRONMENT) ## the same against a real Kubernetes control plane, with kubectl lines to try (ARGS=--help)
 	@$(BIN)/python -m tests.control_plane.demo_cluster $(ARGS)

@@ -13,6 +13,7 @@ from adapter.cli.simulate_values import (
     parse_factor,
     parse_fleet,
     parse_new_file,
+    parse_picture,
     parse_policies,
     parse_policy,
     parse_ratio,
@@ -204,7 +205,7 @@ def _add_following(parser: argparse.ArgumentParser) -> None:
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
     results = parser.add_argument_group("results")
-    results.add_argument("--picture", type=parse_new_file, metavar="FILE.svg", help="draw it there")
+    results.add_argument("--picture", type=parse_picture, metavar="FILE.svg", help="draw it there")
     results.add_argument(
         "--json", dest="json_file", type=parse_new_file, metavar="FILE",
         help="write everything there; equal runs give equal bytes",

@@ -87,6 +87,14 @@ def parse_new_file(text: str) -> Path:
     return path
 
 
+def parse_picture(text: str) -> Path:
+    """Return the path of a picture that can be written: its name ends in .svg, which is what is drawn."""
+    path = parse_new_file(text)
+    if path.suffix.lower() != ".svg":
+        raise argparse.ArgumentTypeError(f"must end in .svg, for an SVG is drawn, got {text}")
+    return path
+
+
 def _parse_pairs(text: str, meant: str, to_value: Callable[[str], Value | None]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for pair in text.split(","):

@@ -12,7 +12,7 @@ from adapter.cli.simulated_fleets import STARTUP_S, build_fleet
 from adapter.clock import Clock, ScaledClock
 from adapter.config.policies import Policies
 from adapter.config.problems import suggest
-from adapter.errors import Refused
+from adapter.errors import BadDocument, NotFound, Refused
 from adapter.policies import load_policies
 from adapter.simulation.course import Course, compute_course
 from adapter.simulation.document import render_document
@@ -34,12 +34,18 @@ Run = tuple[Outcome, Figures, Course]
 
 
 def play(options: argparse.Namespace) -> int:
-    """Play every policy that was asked for, print and write what came of it, and return the exit code."""
+    """Play every policy that was asked for, print and write what came of it, and return the exit code.
+
+    Raises
+    ------
+    SystemExit
+        With 2 where arguments, trace and fleet are not fit to be played.
+    """
     try:
         stage = _prepare(options)
         runs = [_run(policy, stage, options) for policy in options.policies or ("slo",)]
-    except InvalidInput as refusal:
-        raise Refused(str(refusal)) from refusal
+    except (BadDocument, InvalidInput, NotFound) as refusal:
+        options.refuse(str(refusal))
     _tell(stage, runs, options)
     return judge([outcome for outcome, _, _ in runs])
 
@@ -109,11 +115,11 @@ def _read_trace(options: argparse.Namespace) -> Trace:
     trace = cut_trace(read_trace(options.trace, options.seed), options.from_s, options.for_s)
     scaled = scale_trace(trace, options.scale, options.seed)
     if not len(scaled):
-        raise Refused(f"the stretch of trace {trace.name} that was asked for has no requests")
+        raise BadDocument(f"the stretch of trace {trace.name} that was asked for has no requests")
     if options.jump_s is None:
         return scaled
     if options.jump_s >= scaled.duration_s:
-        options.refuse(f"argument --jump-at: must be before the end, which is at {scaled.duration_s:g} s")
+        options.refuse(f"argument --jump-at: must be before the end, which is at {scaled.duration_s:.10g} s")
     return replace(scaled, jumps_s=(options.jump_s,))
 
 
@@ -160,7 +166,8 @@ def _tell(stage: Stage, runs: list[Run], options: argparse.Namespace) -> None:
     scenario = stage.scenario
     rate_per_s = len(scenario.requests) / scenario.horizon_s
     title = f"{scenario.name}, seed {options.seed}"
-    print(f"{title}: {len(scenario.requests)} requests in {scenario.horizon_s:g} s, {rate_per_s:.2f}/s\n")
+    counted = f", times counted from {stage.counted_from_s:.0f} s" if stage.counted_from_s else ""
+    print(f"{title}: {len(scenario.requests)} requests in {scenario.horizon_s:.10g} s, {rate_per_s:.2f}/s{counted}\n")
     sys.stdout.write(render_table([figures for _, figures, _ in runs]))
     notes = list_notes(stage, [outcome for outcome, _, _ in runs])
     sys.stdout.write("".join(f"note: {note}\n" for note in notes))

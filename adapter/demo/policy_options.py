@@ -113,11 +113,7 @@ def _make_skyserve(model: ServedModel, settings: Settings) -> Options:
 
 def _make_saturation(model: ServedModel, settings: Settings) -> Options:
     load = _estimate_cheapest(model, settings)
-    return {
-        "version": "v2",
-        "kv_cache_threshold": _round(load.kv_cache_ratio / MARGIN_RATIO),
-        "kv_spare_trigger": _round(0.15 * load.kv_cache_ratio),
-    }
+    return {"version": "v2", "kv_cache_threshold": _round(load.kv_cache_ratio / MARGIN_RATIO)}
 
 
 def _make_aibrix(model: ServedModel, settings: Settings) -> Options:

@@ -36,6 +36,7 @@ def render_document(
         "notes": list(notes),
         "scenario": {
             "name": scenario.name,
+            "counted_from_s": stage.counted_from_s,
             "horizon_s": scenario.horizon_s,
             "requests": len(scenario.requests),
             "opening": {_name(key): plant.initial_replicas for key, plant in scenario.plants.items()},

@@ -46,6 +46,8 @@ class Stage:
         When demand jumps up, as far as the trace knows [s].
     works, measured
         For bounds: the least work of replicas that are noisy; and that of all, measured, None where not asked for.
+    counted_from_s
+        The time in the file of the trace that became 0 [s].
     """
 
     scenario: Scenario
@@ -54,6 +56,7 @@ class Stage:
     jumps_s: tuple[float, ...] = ()
     works: Mapping[VariantKey, ReplicaWork] = field(default_factory=dict)
     measured: Mapping[VariantKey, ReplicaWork] | None = None
+    counted_from_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +123,7 @@ def prepare_stage(trace: Trace, fleet: Fleet, options: RunOptions, policies: Pol
     measured = (
         measure_works(scenario, seed=options.seed) if options.has_bounds and options.has_measured_bounds else None
     )
-    return Stage(scenario, briefing, options, trace.jumps_s, works, measured)
+    return Stage(scenario, briefing, options, trace.jumps_s, works, measured, trace.counted_from_s)
 
 
 def run_policy(policy: str, stage: Stage, on_progress: Progress | None = None) -> Outcome:

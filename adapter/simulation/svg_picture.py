@@ -113,6 +113,6 @@ def _wrap(title: str, width: float, height: float, parts: Sequence[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}" font-family="sans-serif" font-size="12">\n'
-        f'<rect width="100%" height="100%" fill="white"/>\n'
+        f'<rect width="{width:g}" height="{height:g}" fill="white"/>\n'
         f'<text x="12" y="24" font-size="15">{escape(title)}</text>\n' + "\n".join(parts) + "\n</svg>\n"
     )

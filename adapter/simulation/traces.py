@@ -31,9 +31,18 @@ Shape: TypeAlias = Callable[[Floats], Floats]
 COLUMNS = ("arrival_seconds", "input_tokens", "output_tokens")
 MOVE_S = 300.0
 """A further copy is moved by up to this, as a whole [s]."""
+SHIFT_AFTER_S = 86_400.0
+"""Times whose first is later than this are of a clock of their own, and count from its whole second [s]."""
+LONGEST_S = 31.0 * 86_400.0
+"""No trace of a file is longer [s]."""
+MOST_TOKENS = 10_000_000
+"""No prompt and no answer of a file is longer [tokens]."""
+MOST_REQUESTS = 10_000_000
+"""No trace is made denser than this."""
 
 _STORY_S = 1200.0
 _LENGTHS, _COPIES = 1, 2  # streams of chance
+_LATEST_S = 1e11  # beyond this a time is no Unix time in seconds
 _HOUR = ("adapter.demo", "azure2023_conv.csv.gz")  # one copy of it, that of the embedded fleet
 _DAY = ("adapter.simulation", "day_24h.csv.gz")
 
@@ -54,6 +63,8 @@ class Trace:
         Its length, silence at its end included [s].
     jumps_s
         When demand jumps up, as far as it is known [s].
+    counted_from_s
+        The time in its file that became 0 [s].
     """
 
     name: str
@@ -62,6 +73,7 @@ class Trace:
     output_tokens: Counts
     duration_s: float
     jumps_s: tuple[float, ...] = ()
+    counted_from_s: float = 0.0
 
     def __len__(self) -> int:
         """Return N."""
@@ -90,17 +102,19 @@ def read_trace(name: str, seed: int = 0) -> Trace:
         raise NotFound(f"no trace {name}: neither built in nor a file{hint}")
     try:
         return parse_trace(path.name, _unpack(path.read_bytes()))
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as cause:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as cause:
         raise BadDocument(f"trace {path} cannot be read: {cause}") from cause
 
 
 def parse_trace(name: str, text: str, duration_s: float | None = None) -> Trace:
     """Return the trace of CSV text with the columns `COLUMNS`, in order of time; its end is a second after the last.
 
+    Where the first time is later than `SHIFT_AFTER_S`, as of a log with Unix times, all count from its whole second.
+
     Raises
     ------
     BadDocument
-        Naming the line that cannot be read.
+        Naming the line that cannot be read or played.
     """
     reader = csv.DictReader(io.StringIO(text))
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
@@ -108,22 +122,21 @@ def parse_trace(name: str, text: str, duration_s: float | None = None) -> Trace:
         raise BadDocument(f"trace {name} has no column {', '.join(missing)}; it needs {','.join(COLUMNS)}")
     times_s: list[float] = []
     inputs, outputs = [], []
-    for line, row in enumerate(reader, start=2):
-        try:
-            time_s, tokens, answer = float(row[COLUMNS[0]]), int(row[COLUMNS[1]]), int(row[COLUMNS[2]])
-        except (TypeError, ValueError):
-            raise BadDocument(f"trace {name} line {line} must hold {','.join(COLUMNS)}, got {_join(row)}") from None
-        if not (0.0 <= time_s < math.inf and tokens >= 1 and answer >= 1):
-            raise BadDocument(f"trace {name} line {line} must have a time >= 0 and 1 token at least, got {_join(row)}")
-        if times_s and time_s < times_s[-1]:
-            raise BadDocument(f"trace {name} line {line} goes back in time, from {times_s[-1]:g} s to {time_s:g} s")
+    begin_s = 0.0
+    for row in reader:
+        where = f"trace {name} line {reader.line_num}"
+        time_s, tokens, answer = _read_row(where, row)
+        if not times_s:
+            begin_s = float(math.floor(time_s)) if time_s > SHIFT_AFTER_S else 0.0
+        _check_order(where, time_s, times_s[-1] if times_s else 0.0, begin_s)
         times_s.append(time_s)
         inputs.append(tokens)
         outputs.append(answer)
     if not times_s:
         raise BadDocument(f"trace {name} has no requests")
-    end_s = duration_s or math.floor(times_s[-1]) + 1.0
-    return Trace(name, np.array(times_s), np.array(inputs), np.array(outputs), end_s)
+    end_s = duration_s or math.floor(times_s[-1]) + 1.0 - begin_s
+    arrival_s = np.array(times_s) - begin_s
+    return Trace(name, arrival_s, np.array(inputs), np.array(outputs), end_s, counted_from_s=begin_s)
 
 
 def cut_trace(trace: Trace, from_s: float = 0.0, for_s: float | None = None) -> Trace:
@@ -137,12 +150,14 @@ def cut_trace(trace: Trace, from_s: float = 0.0, for_s: float | None = None) -> 
     end_s = trace.duration_s if for_s is None else from_s + for_s
     if from_s >= trace.duration_s or end_s > trace.duration_s + 1e-9:
         raise BadDocument(
-            f"trace {trace.name} lasts {trace.duration_s:g} s; there is no stretch from {from_s:g} s to {end_s:g} s"
+            f"trace {trace.name} lasts {trace.duration_s:.10g} s; there is no stretch from {from_s:.10g} s "
+            f"to {end_s:.10g} s"
         )
     chosen = slice(*np.searchsorted(trace.arrival_s, (from_s, end_s)).tolist())
     lengths = trace.input_tokens[chosen], trace.output_tokens[chosen]
     jumps_s = tuple(jump_s - from_s for jump_s in trace.jumps_s if from_s < jump_s < end_s)
-    return Trace(trace.name, trace.arrival_s[chosen] - from_s, *lengths, end_s - from_s, jumps_s)
+    arrival_s = trace.arrival_s[chosen] - from_s
+    return Trace(trace.name, arrival_s, *lengths, end_s - from_s, jumps_s, trace.counted_from_s)
 
 
 def scale_trace(trace: Trace, factor: float, seed: int = 0) -> Trace:
@@ -151,9 +166,19 @@ def scale_trace(trace: Trace, factor: float, seed: int = 0) -> Trace:
     Every whole copy keeps all of its inter-arrival times; the second and further ones are moved as a whole, by chance,
     by up to `MOVE_S` (a twelfth of a short trace), around its ends. Of the last, partial copy requests are left out by
     chance.
+
+    Raises
+    ------
+    BadDocument
+        When these are more than `MOST_REQUESTS`.
     """
     if factor == 1.0:
         return trace
+    if factor * len(trace) > MOST_REQUESTS:
+        raise BadDocument(
+            f"trace {trace.name} has {len(trace)} requests; {factor:g} times as many are more than the {MOST_REQUESTS} "
+            "that can be played"
+        )
     generator = np.random.default_rng([seed, _COPIES])
     whole = math.floor(factor)
     widest_s = min(MOVE_S, trace.duration_s / 12.0)
@@ -181,6 +206,32 @@ def _read_packaged(name: str, package: str, file: str, duration_s: float | None 
 
 def _unpack(raw: bytes) -> str:
     return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+
+
+def _read_row(where: str, row: dict[str, str]) -> tuple[float, int, int]:
+    """Return time [s], prompt and answer [tokens] of the line at `where`, or raise BadDocument."""
+    try:
+        time_s, tokens, answer = float(row[COLUMNS[0]]), int(row[COLUMNS[1]]), int(row[COLUMNS[2]])
+    except (TypeError, ValueError):
+        raise BadDocument(f"{where} must hold {','.join(COLUMNS)}, got {_join(row)}") from None
+    if not (0.0 <= time_s < math.inf and tokens >= 1 and answer >= 1):
+        raise BadDocument(f"{where} must have a time >= 0 and 1 token at least, got {_join(row)}")
+    if time_s >= _LATEST_S:
+        raise BadDocument(f"{where} must have a time in seconds, below {_LATEST_S:g}, got {row[COLUMNS[0]]}")
+    if max(tokens, answer) > MOST_TOKENS:
+        raise BadDocument(f"{where} must have {MOST_TOKENS} tokens at most each, got {_join(row)}")
+    return time_s, tokens, answer
+
+
+def _check_order(where: str, time_s: float, before_s: float, begin_s: float) -> None:
+    """Raise BadDocument when the time of the line at `where` is before that of the line before, or too late."""
+    if time_s < before_s:
+        raise BadDocument(f"{where} goes back in time, from {before_s:.15g} s to {time_s:.15g} s")
+    if time_s >= begin_s + LONGEST_S:
+        raise BadDocument(
+            f"{where} must be less than {LONGEST_S:.0f} s (31 days) after {begin_s:.0f} s, where the trace begins, "
+            f"got {time_s:.15g} s"
+        )
 
 
 def _join(row: dict[str, str]) -> str:

@@ -73,13 +73,17 @@ def slow_down(performance: IterationLaw | IterationTable, ratio: float) -> Itera
 
 
 def find_least_works(scenario: Scenario) -> dict[VariantKey, ReplicaWork]:
-    """Return what requests take at least on replicas that are noisy, as if every draw were the fastest."""
+    """Return what requests take at least on replicas that are noisy, as if every draw were the fastest.
+
+    The speed is taken so, not the work: under a promised pace that does not grow in proportion.
+    """
     works = {}
     for number, model in enumerate(scenario.models):
         for variant in model.variants:
             plant = scenario.plants[variant.key(variant.main_role)]
             if isinstance(plant.performance, NoisyTruth):
-                truth = plant.performance
-                work = make_replica_work(truth.performance, plant.limits, to_asked(scenario, number))
-                works[variant.key(variant.main_role)] = work.scale(truth.fastest_ratio)
+                truth, key = plant.performance, variant.key(variant.main_role)
+                fastest = slow_down(truth.performance, truth.fastest_ratio)
+                asked = to_asked(scenario, number).restrict(key.role)
+                works[key] = make_replica_work(fastest, plant.limits, asked)
     return works

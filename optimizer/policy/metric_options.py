@@ -13,11 +13,14 @@ Without a kind, a series whose name says that it counts up is a rate, any other 
 
 from __future__ import annotations
 
+import re
+
 from optimizer.domain import SignalKind, SignalSpec, is_counter_name
 from optimizer.policy.options import OptionReader
 
 LONGEST_WINDOW_S = 3600.0
 _SHORTEST_WINDOW_S, _USUAL_WINDOW_S = 1.0, 60.0
+_METRIC_NAME, _LABEL_NAME = "[a-zA-Z_:][a-zA-Z0-9_:]*", "[a-zA-Z_][a-zA-Z0-9_]*"
 _HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
 
 
@@ -48,6 +51,9 @@ def read_metric_sum(reader: OptionReader, name: str) -> tuple[SignalSpec, ...]:
 
 
 def _read_specs(reader: OptionReader, name: str, series: tuple[str, ...]) -> tuple[SignalSpec, ...]:
+    for entry in series:
+        if entry and re.fullmatch(_METRIC_NAME, entry) is None:  # none is told as missing
+            reader.refuse("series", f"the name of a metric, {_METRIC_NAME}", entry)
     counters = [entry for entry in series if is_counter_name(entry)]
     kind = reader.choice("kind", SignalKind.RATE if counters else SignalKind.GAUGE)
     if counters and kind is SignalKind.GAUGE:
@@ -88,6 +94,8 @@ def _read_labels(reader: OptionReader) -> dict[str, str]:
     """Return the wanted values of labels; one that looks like a number or truth value is a text on the page."""
     found = {}
     for key in reader.keys:
+        if re.fullmatch(_LABEL_NAME, key) is None:
+            reader.refuse(key, f"under the name of a label, {_LABEL_NAME}", key)
         value = reader.peek(key)
         if isinstance(value, bool):
             found[key] = str(value).lower()

@@ -48,10 +48,16 @@ def join_option(where: str, key: str) -> str:
 
 def suggest_option(key: str, known: Sequence[str]) -> str:
     """Return ``; did you mean …?`` with the nearest of `known`; their list when none is near, "" without any."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]}?"
+    near = find_near(key, known)
+    if near is not None:
+        return f"; did you mean {near}?"
     return f"; known are {', '.join(sorted(known))}" if known else ""
+
+
+def find_near(key: str, known: Sequence[str]) -> str | None:
+    """Return the one of `known` that is written most like `key`, None where none is near."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return near[0] if near else None
 
 
 def render_option(value: object) -> str:

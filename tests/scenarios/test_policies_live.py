@@ -103,7 +103,7 @@ EXAMPLE_LAWS: Mapping[str, Law] = {
     "aibrix": Law({"metric": {"target": 0.028}}, lambda rate, held: ceil(held / 4.9), (0.4, 1.9), 180.0, 2),
     # (tokens in use + those that wait) / 0.85 of 0.035 of each KV cache: 5.2 requests on an L40S, 9.6 on an A100
     "saturation": Law(
-        {"kv_cache_threshold": 0.035, "kv_spare_trigger": 0.0042},
+        {"kv_cache_threshold": 0.035},
         lambda rate, held: ceil(held / 9.6),
         (0.75, 3.0),
         210.0,

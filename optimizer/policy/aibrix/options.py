@@ -148,7 +148,7 @@ def _read_scaling(reader: OptionReader, target: float, algorithm: Algorithm, ver
         reader.refuse("panic_window", f"<= observe_window, which is {observe_s:g} s", panic_s)
     return ScalingSettings(
         target,
-        max_scale_up_ratio=reader.number("max_scale_up_rate", usual.max_scale_up_ratio, above=0.0),
+        max_scale_up_ratio=reader.number("max_scale_up_rate", usual.max_scale_up_ratio, at_least=1.0),
         max_scale_down_ratio=reader.number("max_scale_down_rate", usual.max_scale_down_ratio, at_least=1.0),
         scale_up_tolerance_ratio=reader.number("scale_up_tolerance", usual.scale_up_tolerance_ratio, at_least=0.0),
         scale_down_tolerance_ratio=reader.number("scale_down_tolerance", down_ratio, at_least=0.0, below=1.0),

@@ -1,8 +1,9 @@
 """The policy ``aibrix``: its PodAutoscaler per variant, KPA or APA of head or v0.4, or its optimizer over all variants.
 
 ``kpa`` and ``apa`` scale every variant as a Deployment of its own with a PodAutoscaler of its own, by one series of its
-pods; no load moves between them. ``optimizer`` looks at the requests of the LLM by their lengths and chooses the mix of
-variants of least cost by capacity profiles, configured or made from what is known of their speed.
+pods; no load moves between them, and one at zero stays there. ``optimizer`` looks at the requests of the LLM by their
+lengths and chooses the mix of variants of least cost by capacity profiles, configured or made from what is known of
+their speed.
 
 The rules are the peer's, with its quirks; what differs is what would hurt a live fleet: a pod that does not tell counts
 as missing, never as 0, and one that starts as carrying nothing; no report at all keeps what is there; ``kpa`` is given
@@ -81,13 +82,13 @@ class AibrixPolicy:
 def _propose_pools(
     view: ModelView, remembered: object, now_s: float, options: AibrixOptions
 ) -> tuple[FixedReplicas, dict[str, Any]]:
-    """Return the replicas of every variant by a PodAutoscaler of its own."""
+    """Return the replicas of every variant by a PodAutoscaler of its own; one without replicas stays so."""
     states = remembered if isinstance(remembered, Mapping) else {}
     wanted, memory = {}, {}
     for line in view.variants:
         step = _step_old_pool if options.version is Version.OLD else _step_pool
         count, memory[line.variant.name] = step(view, line, states.get(line.variant.name), now_s, options)
-        wanted[line.key] = bound_count(view, line, count)
+        wanted[line.key] = bound_count(view, line, count) if line.published_replicas > 0 else 0
     return FixedReplicas(wanted), memory
 
 

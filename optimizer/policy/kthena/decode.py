@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from optimizer.domain import Role, ServedModel
 from optimizer.policy.kthena.behavior import Behavior, PanicRule, RateLimit, Select
@@ -16,12 +16,17 @@ from optimizer.policy.kthena.options import (
 )
 from optimizer.policy.kthena.ratio import RatioRule
 from optimizer.policy.metric_options import read_metric_sum
+from optimizer.policy.option_problems import find_near
 from optimizer.policy.options import OptionReader
 
 LONGEST_PERIOD_S = 1800.0
 """Longest window of any kind [s]."""
 _ROLES = (Role.PREFILL, Role.DECODE)
 _SELECTS = (Select.OR.value, Select.AND.value)
+_OF_GROUPS = ("capacity_per_s", "cost_expansion_ratio")
+"""Options that spread a group over its variants."""
+_STAND_IN = Metric("", 1.0, ())
+"""Stands where metrics are given and all are refused, so that none is told to be missing."""
 
 
 def decode_options(options: Mapping[str, object], model: ServedModel | None = None) -> KthenaOptions:
@@ -34,10 +39,11 @@ def decode_options(options: Mapping[str, object], model: ServedModel | None = No
     """
     reader = OptionReader(options)
     capacity_source, capacity_per_s = _read_capacities(reader)
+    target = _read_target(reader)
     decoded = KthenaOptions(
         metrics=_read_metrics(reader),
         role_metrics=_read_roles(reader.mapping("roles")),
-        target=_read_target(reader),
+        target=target,
         tolerance_ratio=reader.number("tolerance_ratio", 0.1, at_least=0.0, at_most=1.0),
         behavior=_read_behavior(reader.mapping("behavior")),
         cost_expansion_ratio=reader.number("cost_expansion_ratio", 2.0, at_least=0.0),
@@ -54,8 +60,12 @@ def decode_options(options: Mapping[str, object], model: ServedModel | None = No
 
 
 def _read_target(reader: OptionReader) -> TargetKind | None:
-    kind = reader.text("target", None, one_of=tuple(TargetKind))
-    return None if kind is None else TargetKind(kind)
+    text = reader.text("target", None, one_of=tuple(TargetKind))
+    kind = None if text is None else TargetKind(text)
+    for key in _OF_GROUPS if kind is TargetKind.HOMOGENEOUS else ():
+        if reader.has(key):
+            reader.refuse(key, "left out with target homogeneous, which spreads nothing", reader.peek(key))
+    return kind
 
 
 def _read_roles(reader: OptionReader) -> dict[Role, tuple[Metric, ...]]:
@@ -63,21 +73,31 @@ def _read_roles(reader: OptionReader) -> dict[Role, tuple[Metric, ...]]:
 
 
 def _read_metrics(reader: OptionReader, prefix: str = "") -> tuple[Metric, ...]:
-    sources = reader.mapping("metric_sources")
+    sources, entries = reader.mapping("metric_sources"), reader.mappings("metrics")
+    names = [entry.text("name", None, is_required=True) for entry in entries]
     metrics = dict[str, Metric]()
-    for index, entry in enumerate(reader.mappings("metrics")):
-        name = entry.text("name", None, is_required=True)
+    for index, (name, entry) in enumerate(zip(names, entries, strict=True)):
         target_metric = entry.number("target_value", 1.0, above=0.0, is_required=True)
-        if name is None:
-            continue
         if name in metrics:
             reader.refuse(f"metrics[{index}].name", "the name of no other metric", name)
-        elif not sources.has(name):
-            known = ", ".join(sources.keys) or "none"
-            reader.refuse(f"metrics[{index}].name", f"one of metric_sources, of which there are: {known}", name)
-        else:
+        elif name in sources.keys:
             metrics[name] = Metric(name, target_metric, read_metric_sum(sources.mapping(name), f"{prefix}{name}"))
-    return tuple(metrics.values())
+        elif name is not None:
+            near, known = find_near(name, sources.keys), ", ".join(sources.keys) or "none"
+            hint = f"of which there are: {known}" if near is None else f"did you mean {near}?"
+            reader.refuse(f"metrics[{index}].name", f"one of metric_sources, {hint}", name)
+    _check_unused(sources, names, prefix)
+    return tuple(metrics.values()) or ((_STAND_IN,) if reader.peek("metrics") else ())
+
+
+def _check_unused(sources: OptionReader, names: Sequence[str | None], prefix: str) -> None:
+    """Judge the sources that no metric names, too, and refuse those that none can have meant."""
+    meant = {find_near(name, sources.keys) for name in names if name is not None and name not in sources.keys}
+    is_clear = bool(names) and None not in names  # else it is the metrics that are wrong
+    for name in (key for key in sources.keys if key not in names):
+        read_metric_sum(sources.mapping(name), f"{prefix}{name}")
+        if is_clear and name not in meant:
+            sources.refuse(name, "named by one of metrics, or left out", sources.peek(name))
 
 
 def _read_capacities(reader: OptionReader) -> tuple[CapacitySource, dict[str, float]]:

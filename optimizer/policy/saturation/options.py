@@ -41,6 +41,13 @@ class SaturationOptions:
     length_window_s: float = 300.0
 
 
+_OF_VERSION = {
+    SaturationVersion.V1: ("kv_spare_trigger", "queue_spare_trigger"),
+    SaturationVersion.V2: ("scale_up_threshold", "scale_down_boundary", "length_window"),
+}
+"""The options that count for one version only."""
+
+
 def decode_options(options: Mapping[str, object]) -> SaturationOptions:
     """Return the options of plain values.
 
@@ -60,17 +67,28 @@ def decode_options(options: Mapping[str, object]) -> SaturationOptions:
     down_ratio = reader.number("scale_down_boundary", 0.70, above=0.0, at_most=1.0)
     peak_window_s = reader.duration_s("peak_window", usual.peak_window_s)
     length_window_s = reader.duration_s("length_window", usual.length_window_s, above=0.0)
-    if spare_kv_ratio >= kv_ratio:
-        reader.refuse("kv_spare_trigger", f"< kv_cache_threshold, which is {kv_ratio:g}", spare_kv_ratio)
-    if spare_requests > queue_requests:
-        reader.refuse("queue_spare_trigger", f"<= queue_length_threshold, which is {queue_requests:g}", spare_requests)
-    if down_ratio >= up_ratio:
-        reader.refuse("scale_down_boundary", f"< scale_up_threshold, which is {up_ratio:g}", down_ratio)
+    percentage = PercentageSettings(kv_ratio, queue_requests, spare_kv_ratio, spare_requests)
+    token = TokenSettings(kv_ratio, queue_requests, up_ratio, down_ratio)
+    _check_version(reader, version, percentage, token)
     reader.finish()
-    return SaturationOptions(
-        version,
-        PercentageSettings(kv_ratio, queue_requests, spare_kv_ratio, spare_requests),
-        TokenSettings(kv_ratio, queue_requests, up_ratio, down_ratio),
-        peak_window_s,
-        length_window_s,
-    )
+    return SaturationOptions(version, percentage, token, peak_window_s, length_window_s)
+
+
+def _check_version(
+    reader: OptionReader, version: SaturationVersion, percentage: PercentageSettings, token: TokenSettings
+) -> None:
+    """Refuse what counts for the other version only, and thresholds of this one that contradict each other."""
+    for key in (key for other, keys in _OF_VERSION.items() if other is not version for key in keys):
+        if reader.has(key):
+            reader.refuse(key, f"left out with version {version}", reader.peek(key))
+    if version is SaturationVersion.V2:
+        up_ratio, down_ratio = token.scale_up_threshold_ratio, token.scale_down_boundary_ratio
+        if down_ratio >= up_ratio:
+            reader.refuse("scale_down_boundary", f"< scale_up_threshold, which is {up_ratio:g}", down_ratio)
+        return
+    most_ratio, most_requests = percentage.kv_cache_threshold_ratio, percentage.queue_length_threshold_requests
+    spare_ratio, spare_requests = percentage.kv_spare_trigger_ratio, percentage.queue_spare_trigger_requests
+    if spare_ratio >= most_ratio:
+        reader.refuse("kv_spare_trigger", f"< kv_cache_threshold, which is {most_ratio:g}", spare_ratio)
+    if spare_requests > most_requests:
+        reader.refuse("queue_spare_trigger", f"<= queue_length_threshold, which is {most_requests:g}", spare_requests)

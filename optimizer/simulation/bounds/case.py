@@ -85,6 +85,8 @@ class BoundCase:
         decisions [s]. An infinite period: never.
     caps
         Limits of replicas that serve at the same time.
+    keeps_rhythm
+        Whether they change at these moments only; where somebody does not, what rests on them bounds nobody.
     """
 
     name: str
@@ -94,6 +96,7 @@ class BoundCase:
     period_s: float
     phase_s: float = 0.0
     caps: tuple[ReplicaCap, ...] = ()
+    keeps_rhythm: bool = True
 
     @property
     def model(self) -> ModelKey:
@@ -216,10 +219,14 @@ def list_moments(case: BoundCase) -> FloatArray:
 
 
 def is_rhythm_kept(case: BoundCase) -> bool:
-    """Return whether replicas are billed in whole steps while they serve, as `make_step_problem` takes it.
+    """Return whether replicas change between steps only, and are billed in whole ones while they serve.
+
+    `make_step_problem` takes both for granted.
 
     Where devices are short a replica gets them in the midst of a step; it must not serve before that step is over.
     """
+    if not case.keeps_rhythm:
+        return False
     longest_s = float(np.diff(list_moments(case)).max())
     return not case.caps or all(variant.shortest_startup_s >= longest_s for variant in case.variants)
 

@@ -94,12 +94,13 @@ def measure_works(
 def get_rhythm(decider: Decider, options: ClusterOptions, seed: int) -> tuple[float, float]:
     """Return period and phase [s] of the moments at which the replicas of `decider` change: its own, or the syncs.
 
-    They are those of the run of `seed`. One that never changes anything fits any moments: the syncs as well, so that it
-    is compared with the others.
+    They are those of the run of `seed`. One that is asked once changes at its only decision if ever: as moments further
+    ones may come behind it, as far apart as the syncs, so that it is compared with the others.
     """
-    if get_actuation(decider, options) is Actuation.HPA or decider.period_s == math.inf:
+    if get_actuation(decider, options) is Actuation.HPA:
         return options.hpa.sync_s, find_first_sync_s(options, seed)
-    return decider.period_s, find_first_decision_s(decider, options, seed)
+    first_s = find_first_decision_s(decider, options, seed)
+    return options.hpa.sync_s if decider.period_s == math.inf else decider.period_s, first_s
 
 
 def to_asked(scenario: Scenario, model: int) -> AskedRequests:

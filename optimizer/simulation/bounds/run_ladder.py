@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from optimizer.domain import ModelKey, VariantKey
-from optimizer.simulation.bounds.case import BoundCase
+from optimizer.simulation.bounds.case import BoundCase, list_moments
 from optimizer.simulation.bounds.from_scenario import get_rhythm, make_bound_cases
 from optimizer.simulation.bounds.ladder import LadderOptions, compute_ladder
 from optimizer.simulation.bounds.rungs import Ladder, Rung, RungKind, add_up_ladders
@@ -16,6 +16,7 @@ from optimizer.simulation.bounds.verdict import ModelLadder, RunLadder
 from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.simulation.cluster import ClusterOptions, Scenario, SimulationResult
 from optimizer.simulation.decider import Decider
+from optimizer.simulation.ticks import to_ns
 
 _SHARED_STRETCH_S = 900.0
 
@@ -32,7 +33,8 @@ def compute_run_ladder(
 ) -> RunLadder:
     """Return what the demand of `result` costs at least for whoever attains, LLM by LLM, what `result` attained.
 
-    Quota binds within each LLM; that several share it enters by rungs more, ``LBs(a)`` and ``LBp(a)``.
+    Quota binds within each LLM; that several share it enters by rungs more, ``LBs(a)`` and ``LBp(a)``. An LLM whose
+    replicas changed in `result` at other moments than `decider` tells has no bounds that rest on the moments.
 
     Parameters
     ----------
@@ -55,8 +57,8 @@ def compute_run_ladder(
     """
     rhythm = get_rhythm(decider, cluster_options, result.seed)
     attained = _count_attained(scenario, result)
-    cases = _list_cases(scenario, rhythm, works)
-    tighter = None if measured is None else _list_cases(scenario, rhythm, measured)
+    cases = _list_cases(scenario, result, rhythm, works)
+    tighter = None if measured is None else _list_cases(scenario, result, rhythm, measured)
     models = tuple(
         ModelLadder(key, _sum_cost(result, key), share, _make_ladder(key, share, cases, tighter, options))
         for key, share in attained.items()
@@ -77,9 +79,20 @@ def compute_run_ladder(
 
 
 def _list_cases(
-    scenario: Scenario, rhythm: tuple[float, float], works: Mapping[VariantKey, ReplicaWork] | None
+    scenario: Scenario,
+    result: SimulationResult,
+    rhythm: tuple[float, float],
+    works: Mapping[VariantKey, ReplicaWork] | None,
 ) -> tuple[BoundCase, ...]:
-    return make_bound_cases(scenario, period_s=rhythm[0], phase_s=rhythm[1], works=works)
+    cases = make_bound_cases(scenario, period_s=rhythm[0], phase_s=rhythm[1], works=works)
+    return tuple(replace(case, keeps_rhythm=_is_in_rhythm(case, result)) for case in cases)
+
+
+def _is_in_rhythm(case: BoundCase, result: SimulationResult) -> bool:
+    """Return whether all replicas of `case` that were asked for or away in `result` were so at its moments."""
+    moments_ns = {to_ns(moment_s) for moment_s in list_moments(case).tolist()}
+    changes_ns = (result.variants[variant.key].replicas.requested.time_ns for variant in case.variants)
+    return all(time_ns in moments_ns for times_ns in changes_ns for time_ns in times_ns if time_ns > 0)
 
 
 def _make_ladder(

@@ -22,6 +22,7 @@ from optimizer.performance import MeasuredIterationTime
 from optimizer.simulation.bounds.asked import AskedRequests, FloatArray, compute_context_read
 from optimizer.simulation.bounds.work import ReplicaWork
 from optimizer.simulation.limits import EngineLimits
+from optimizer.simulation.ticks import NS_PER_S
 
 _SAFETY_RATIO = 1e-6  # times are rounded to ticks in the engine
 _FIXED_RATIOS = tuple(share / 10.0 for share in range(1, 10))
@@ -36,36 +37,41 @@ def make_replica_work(
         laws = [performance]
     else:
         laws = list(_list_laws_below(performance, limits, requests))
-    works = [work for law in laws for work in _list_works(law, limits, requests)]
+    works = [work for law in laws for work in _list_works(_scale_law(law, 1.0 - _SAFETY_RATIO), limits, requests)]
     if not len(requests):
-        return works[0].scale(1.0 - _SAFETY_RATIO)
-    heaviest = max(works, key=lambda work: math.fsum(work.compute_whole_s(requests).tolist()))
-    return heaviest.scale(1.0 - _SAFETY_RATIO)
+        return works[0]
+    return max(works, key=lambda work: math.fsum(work.compute_whole_s(requests).tolist()))
 
 
 def _list_works(law: IterationLaw, limits: EngineLimits, requests: AskedRequests) -> Iterator[ReplicaWork]:
     """Yield the work by `law` with each count of iterations."""
+    # Begun with the count that adds to both kinds of tokens: it is work whatever the only part of the law may be.
+    each_s = law.fixed_s / limits.max_batched_tokens
     work = ReplicaWork(
-        per_prompt_token_s=law.per_prompt_token_s,
-        per_decode_token_s=law.per_request_s,
+        per_prompt_token_s=law.per_prompt_token_s + each_s,
+        per_decode_token_s=law.per_request_s + each_s,
         per_context_token_s=law.per_context_token_s,
         shortest_iteration_s=law.fixed_s + min(law.per_request_s, law.per_prompt_token_s),
         saved_decode_token_s=law.per_request_s,
         saved_context_token_s=law.per_context_token_s,
     )
-    yield replace(work, per_decode_token_s=law.per_request_s + law.fixed_s / limits.max_running_requests)
-    each_s = law.fixed_s / limits.max_batched_tokens
-    prompt_s, token_s = law.per_prompt_token_s + each_s, law.per_request_s + each_s
-    yield replace(work, per_prompt_token_s=prompt_s, per_decode_token_s=token_s)
+    yield work
+    prompt_s, token_s = law.per_prompt_token_s, law.per_request_s
+    by_batch_s = token_s + law.fixed_s / limits.max_running_requests
+    yield replace(work, per_prompt_token_s=prompt_s, per_decode_token_s=by_batch_s)
     # The cache, and the newest token of every request, which is not in it yet.
     most_tokens = limits.kv_capacity_tokens + limits.max_running_requests
-    yield replace(work, per_context_token_s=law.per_context_token_s + law.fixed_s / most_tokens)
+    by_memory_s = law.per_context_token_s + law.fixed_s / most_tokens
+    yield replace(work, per_prompt_token_s=prompt_s, per_decode_token_s=token_s, per_context_token_s=by_memory_s)
     pace_s = _find_pace_s(requests)
-    if law.fixed_s * (1.0 + _SAFETY_RATIO) < pace_s < math.inf:
+    has_own_part = law.per_request_s + law.per_context_token_s > 0.0
+    if has_own_part and law.fixed_s < pace_s < math.inf:
         ratio = law.fixed_s / (pace_s - law.fixed_s)
         paced_s, context_s = law.per_request_s * ratio, law.per_context_token_s * ratio
         yield replace(
             work,
+            per_prompt_token_s=prompt_s,
+            per_decode_token_s=token_s,
             per_paced_token_s=paced_s,
             per_paced_context_token_s=context_s,
             saved_decode_token_s=law.per_request_s + 2.0 * paced_s,
@@ -74,9 +80,9 @@ def _list_works(law: IterationLaw, limits: EngineLimits, requests: AskedRequests
 
 
 def _find_pace_s(requests: AskedRequests) -> float:
-    """Return the slowest pace that is promised to any request [s]; infinite where none is."""
+    """Return the slowest pace that is promised to any request [s], and what it is rounded by; infinite without any."""
     promised_s = requests.itl_s[np.isfinite(requests.itl_s) & (requests.decode_tokens > 0.0)]
-    return float(promised_s.max()) if len(promised_s) else math.inf
+    return float(promised_s.max()) + 1.0 / NS_PER_S if len(promised_s) else math.inf
 
 
 def _list_laws_below(table: IterationTable, limits: EngineLimits, requests: AskedRequests) -> Iterator[IterationLaw]:
@@ -138,12 +144,13 @@ def fit_law_below(
         (law.fixed_s + law.per_request_s * batch + law.per_context_token_s * context) / time_s
         for _, batch, context, time_s in points
     )
-    shrink = min(1.0, 1.0 / excess)
-    return replace(
-        law,
-        fixed_s=law.fixed_s * shrink,
-        per_request_s=law.per_request_s * shrink,
-        per_context_token_s=law.per_context_token_s * shrink,
+    return replace(_scale_law(law, min(1.0, 1.0 / excess)), per_prompt_token_s=per_prompt_s)
+
+
+def _scale_law(law: IterationLaw, ratio: float) -> IterationLaw:
+    """Return the law by which every iteration takes `ratio` times as long."""
+    return IterationLaw(
+        law.fixed_s * ratio, law.per_request_s * ratio, law.per_context_token_s * ratio, law.per_prompt_token_s * ratio
     )
 
 

@@ -35,7 +35,7 @@ How the law below a measured table is chosen, and which of the four is taken: se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -139,21 +139,6 @@ class ReplicaWork:
             self.per_paced_token_s + self.per_paced_context_token_s * requests.input_tokens
         )
         return added_s
-
-    def scale(self, ratio: float) -> ReplicaWork:
-        """Return the work of a replica whose iterations take `ratio` times as long."""
-        return replace(
-            self,
-            per_prompt_token_s=self.per_prompt_token_s * ratio,
-            per_decode_token_s=self.per_decode_token_s * ratio,
-            per_context_token_s=self.per_context_token_s * ratio,
-            per_paced_token_s=self.per_paced_token_s * ratio,
-            per_paced_context_token_s=self.per_paced_context_token_s * ratio,
-            per_request_s=self.per_request_s * ratio,
-            shortest_iteration_s=self.shortest_iteration_s * ratio,
-            saved_decode_token_s=self.saved_decode_token_s * ratio,
-            saved_context_token_s=self.saved_context_token_s * ratio,
-        )
 
 
 def make_rate_work(capacity_per_s: float) -> ReplicaWork:

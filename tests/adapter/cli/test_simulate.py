@@ -124,6 +124,8 @@ def test_a_cost_below_its_bound_ends_with_1(capsys: Capture) -> None:
         (["--from", "5"], "got 5"),
         (["--seed", "-1"], "must be a whole number >= 0, got -1"),
         (["--json", "/nowhere/at/all.json"], "must be a file in a folder that exists"),
+        (["--picture", "run.png"], "argument --picture: must end in .svg, for an SVG is drawn, got run.png"),
+        (["--picture", "picture"], "argument --picture: must end in .svg"),
         (["--policy", "slo", "--compare", "slo"], "not allowed with argument"),
         (["--no-bounds", "--measured-bounds"], "not allowed with argument"),
         (["--noise", "0.1", "--measured-bounds"], "argument --measured-bounds: not allowed with argument --noise"),
@@ -154,13 +156,42 @@ def test_a_bad_argument_is_told_with_what_was_meant(arguments: list[str], messag
     assert message in capsys.readouterr().err
 
 
-def test_what_cannot_be_played_ends_with_1(trace: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert main(["simulate", "--trace", str(trace), "--from", "2m"]) == 1
-    assert "minute.csv lasts 60 s; there is no stretch from 120 s" in capsys.readouterr().err
-    empty = tmp_path / "empty.csv"
-    empty.write_text(HEAD + "50,1,1\n", encoding="utf-8")
-    assert main(["simulate", "--trace", str(empty), "--for", "10s"]) == 1
-    assert "has no requests" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "rows, arguments, message",
+    [
+        ("50,1,1\n", ["--from", "100h"], "lasts 51 s; there is no stretch from 360000 s"),
+        ("50,1,1\n", ["--for", "10s"], "has no requests"),
+        ("50,1,1\n", ["--jump-at", "5h"], "argument --jump-at: must be before the end, which is at 51 s"),
+        ("50,1\n", [], "trace log.csv line 2 must hold arrival_seconds,input_tokens,output_tokens, got 50,1,nothing"),
+        ("1e12,1,1\n", [], "trace log.csv line 2 must have a time in seconds, below 1e+11, got 1e12"),
+        (
+            "1,1,1\n1e7,1,1\n",
+            [],
+            "line 3 must be less than 2678400 s (31 days) after 0 s, where the trace begins, got 1",
+        ),
+        ("", [], "trace log.csv has no requests"),
+    ],
+)
+def test_what_cannot_be_played_ends_with_2(
+    rows: str, arguments: list[str], message: str, tmp_path: Path, capsys: Capture
+) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(HEAD + rows, encoding="utf-8")
+    with pytest.raises(SystemExit) as end:
+        main(["simulate", "--trace", str(log), *arguments])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_log_with_unix_times_is_played_from_its_first_second(tmp_path: Path, capsys: Capture) -> None:
+    log, written = tmp_path / "log.csv", tmp_path / "run.json"
+    log.write_text(HEAD + "1700000000.5,10,5\n1700000010,10,5\n", encoding="utf-8")
+    asked = ["--trace", str(log), "--policy", "hpa_queue", "--quiet", "--json", str(written)]
+    assert main(["simulate", *asked]) == 0
+    told = capsys.readouterr().out.splitlines()[0]
+    assert told.endswith(": 2 requests in 11 s, 0.18/s, times counted from 1700000000 s")
+    scenario = json.loads(written.read_bytes())["scenario"]
+    assert (scenario["counted_from_s"], scenario["horizon_s"]) == (1_700_000_000.0, 11.0)
 
 
 def test_a_configuration_that_cannot_be_used_ends_with_2(tmp_path: Path, capsys: Capture) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from adapter.cli import main
+from adapter.cli import main, parse
 from adapter.cli.simulate import EXAMPLES
 from adapter.simulation.names import FLEETS, POLICIES, TRACES
 
 PROJECT = Path(__file__).resolve().parents[3]
 PAGE = (PROJECT / "docs/simulate.md").read_text(encoding="utf-8")
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
 Capture = pytest.CaptureFixture[str]
 
 
@@ -39,6 +40,29 @@ def test_an_example_runs_as_it_is_printed(
     assert "attained, all promises" in capsys.readouterr().out
     written = [word for word in words if word.endswith((".svg", ".json"))]
     assert all((tmp_path / name).stat().st_size > 0 for name in written)
+
+
+def find_readme_arguments() -> list[str]:
+    (arguments,) = re.findall(r'^make simulate ARGS="(.*)"$', README, flags=re.M)
+    return shlex.split(arguments)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs_as_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["simulate", *find_readme_arguments()]) == 0
+    assert capsys.readouterr().out.splitlines()[2].split() == ["slo", "hpa_queue", "static_peak"]
+    assert [path.name for path in tmp_path.iterdir()] == ["hour.svg"]
+
+
+def test_the_list_of_make_and_the_readme_name_it_and_its_page() -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^simulate: .* ## .*docs/simulate\.md", makefile, flags=re.M)
+    assert "make simulate " in README.split("```")[1]
+    assert "(docs/simulate.md)" in README
+    assert parse(["simulate", *find_readme_arguments()]).policies == ("slo", "hpa_queue", "static_peak")
 
 
 def test_the_page_names_every_argument_trace_fleet_and_policy(capsys: Capture) -> None:

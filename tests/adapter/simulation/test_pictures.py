@@ -70,6 +70,10 @@ def test_what_is_drawn_lies_within_the_picture(runs: int) -> None:
             x, y = (float(part) for part in point.split(","))
             assert 0.0 <= x <= width
             assert 0.0 <= y <= height
+    sides = {"x": width, "x1": width, "x2": width, "width": width, "y": height, "y1": height, "y2": height}
+    for element in root.iter():
+        for name, most in (sides | {"height": height}).items():
+            assert 0.0 <= float(element.get(name, 0.0)) <= most
 
 
 def test_a_bin_without_requests_breaks_the_line_of_attainment() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from adapter.errors import BadDocument, NotFound
 from adapter.simulation.names import TRACES
-from adapter.simulation.traces import MOVE_S, Trace, cut_trace, parse_trace, read_trace, scale_trace
+from adapter.simulation.traces import LONGEST_S, MOVE_S, Trace, cut_trace, parse_trace, read_trace, scale_trace
 
 HEAD = "arrival_seconds,input_tokens,output_tokens\n"
 
@@ -135,11 +135,49 @@ def test_a_stretch_outside_of_the_trace_is_refused(from_s: float, for_s: float |
         (HEAD + "1,0,3\n", "line 2 must have a time >= 0 and 1 token at least"),
         (HEAD + "nan,1,3\n", "line 2 must have a time >= 0"),
         (HEAD + "2,1,3\n1,1,3\n", "line 3 goes back in time, from 2 s to 1 s"),
+        (HEAD + "\n2,1,3\n\nx,1,3\n", "line 5 must hold"),
+        (HEAD + "1e12,1,3\n", "line 2 must have a time in seconds, below 1e[+]11, got 1e12"),
+        (HEAD + "1,1,10000001\n", "line 2 must have 10000000 tokens at most each, got 1,1,10000001"),
+        (
+            HEAD + "5,1,3\n2678400,1,3\n",
+            r"line 3 must be less than 2678400 s \(31 days\) after 0 s, where .* got 2678400 s",
+        ),
+        (
+            HEAD + "1700000000.5,1,3\n1702678400,1,3\n",
+            "line 3 must be less than .* after 1700000000 s.* got 1702678400 s",
+        ),
     ],
 )
 def test_a_bad_line_is_named(text: str, message: str) -> None:
     with pytest.raises(BadDocument, match=message):
         parse_trace("t", text)
+
+
+def test_unix_times_count_from_the_whole_second_of_the_first() -> None:
+    trace = parse_trace("log", HEAD + "1700000000.5,10,5\n1700000010,20,6\n")
+    assert (trace.arrival_s.tolist(), trace.duration_s) == ([0.5, 10.0], 11.0)
+    assert trace.counted_from_s == 1_700_000_000.0
+    assert cut_trace(trace, 5.0).counted_from_s == scale_trace(trace, 3.0).counted_from_s == 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    "first, counted_from_s", [("0", 0.0), ("86400", 0.0), ("86400.5", 86_400.0), ("90001", 90_001.0)]
+)
+def test_times_count_from_0_unless_the_first_is_later_than_a_day(first: str, counted_from_s: float) -> None:
+    trace = parse_trace("log", HEAD + f"{first},10,5\n")
+    assert trace.counted_from_s == counted_from_s
+    assert trace.arrival_s[0] == float(first) - counted_from_s
+    assert trace.duration_s == math.floor(float(first)) + 1.0 - counted_from_s
+
+
+def test_a_trace_may_last_31_days() -> None:
+    assert parse_trace("log", HEAD + "0,1,1\n2678399.9,1,1\n").duration_s == LONGEST_S == 31 * 86_400.0
+
+
+def test_more_requests_than_can_be_played_are_refused_before_they_are_made() -> None:
+    trace = make_poisson(20.0, 600.0)
+    with pytest.raises(BadDocument, match=f"{len(trace)} requests; 1000 times as many are more than the 10000000"):
+        scale_trace(trace, 1000.0)
 
 
 def test_a_file_may_be_packed(tmp_path: Path) -> None:
@@ -150,6 +188,9 @@ def test_a_file_may_be_packed(tmp_path: Path) -> None:
     packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(BadDocument, match="cannot be read"):
         read_trace(str(packed))
+    plain.write_text(HEAD + "1," + "2" * 200_000 + ",3\n", encoding="utf-8")
+    with pytest.raises(BadDocument, match="cannot be read: field larger than field limit"):
+        read_trace(str(plain))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from adapter.simulation.figures import compute_figures
 from adapter.simulation.run_options import HpaKnobs, RunOptions, TruthOptions
 from adapter.simulation.running import Outcome, Stage, prepare_stage, run_policy
-from adapter.simulation.truth import NoisyTruth, slow_down
-from optimizer.domain import IterationTable, LatencyQuantity, Role
+from adapter.simulation.truth import NoisyTruth, find_least_works, slow_down
+from optimizer.domain import IterationLaw, IterationTable, LatencyQuantity, Role, ServiceClass, Slo
 from optimizer.simulation import make_step_time
-from optimizer.simulation.cluster import KvTransfer, StartOptions
+from optimizer.simulation.bounds import compute_run_ladder
+from optimizer.simulation.cluster import ClusterOptions, KvTransfer, Plant, StartOptions, simulate
 from optimizer.simulation.deciders import HpaMetric
-from tests.builders.simulated_clusters import LAW, make_variant
+from tests.builders.simulated_clusters import (
+    LAW,
+    LIMITS,
+    make_requests,
+    make_scenario,
+    make_static,
+    make_variant,
+)
 from tests.builders.simulated_fleets import make_fleet, make_trace
 
 TTFT, ITL = LatencyQuantity.TTFT, LatencyQuantity.ITL
@@ -70,6 +80,21 @@ def test_no_draw_of_noise_is_faster_than_bounds_take_for_granted(noise_ratio: fl
     ratios = [noisy.plan_steps(1, 1000, 0, number).first_ticks / base for number in range(0, 200_000, 64)]
     assert min(ratios) >= truth.fastest_ratio * (1.0 - 1e-6)
     assert min(ratios) < 1.0 < max(ratios)
+
+
+@pytest.mark.parametrize(("noise_ratio", "pace_ratio"), [(0.3, 1.005), (0.3, 1.001), (0.9, 1.01), (0.05, 1.001)])
+def test_who_promises_hardly_more_than_the_fixed_time_is_not_below_the_bound_for_lucky_draws(
+    noise_ratio: float, pace_ratio: float
+) -> None:
+    law = IterationLaw(0.010, 2e-4, 1e-9, 1e-6)
+    promise = ServiceClass("chat", (Slo(TTFT, 2.0), Slo(ITL, pace_ratio * law.fixed_s)))
+    requests = make_requests(100.0, 60.0, input_tokens=10, output_tokens=5)
+    scenario = make_scenario(requests, 60.0, plant=Plant(NoisyTruth(law, noise_ratio), LIMITS))
+    scenario = replace(scenario, models=(replace(scenario.models[0], service_classes=(promise,)),))
+    decider, options = make_static(1), ClusterOptions()
+    result = simulate(scenario, decider, options, seed=1)
+    ladder = compute_run_ladder(scenario, result, decider, options, works=find_least_works(scenario))
+    assert ladder.violations == ()
 
 
 def test_measured_bounds_stand_beside_the_proven_ones_and_are_no_lower() -> None:

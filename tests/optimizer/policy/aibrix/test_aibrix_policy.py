@@ -211,6 +211,8 @@ def test_the_optimizer_keeps_what_is_there_until_requests_were_seen_and_leaves_a
             {"algoritm": "kpa", "version": "0.4", "max_scale_up_rate": 0},
             ("did you mean algorithm?", "version must be one of head, v0.4", "max_scale_up_rate must be"),
         ),
+        ({"max_scale_up_rate": 0.5}, ("max_scale_up_rate must be a number >= 1, got 0.5",)),
+        ({"max_scale_down_rate": 0.5}, ("max_scale_down_rate must be a number >= 1, got 0.5",)),
         ({"metric": {"series": "x"}}, ("metric.target must be given with series",)),
         ({"metric": {"series": "x", "target": 0, "kind": "quantile"}}, ("metric.target must be", "metric.quantile")),
         (

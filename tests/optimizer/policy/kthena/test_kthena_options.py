@@ -235,13 +235,51 @@ def test_everything_that_is_wrong_is_named_at_once_with_near_misses() -> None:
         "policy_options.metrics[1].name must be one of metric_sources",
         "policy_options.metric_sources.waiting.kind must be one of gauge, rate, quantile, got 'gage'",
         "policy_options.metric_sources.waiting.quantile_ratio must be left out",
-        "policy_options.metric_sources.wating is not known; did you mean waiting?",
+        "policy_options.metric_sources.wating must be named by one of metrics, or left out, got {}",
+        "policy_options.metric_sources.wating.series is missing",
         "policy_options.tolerance_ratio must be a number >= 0 and <= 1, got 2",
         "policy_options.behavior.scale_up.stabilization_window is not known",
         "policy_options.behavior.scale_down.period must be a duration",
         "policy_options.capacity_per_s must be one of equal, measured, got 'guessed'",
     ):
         assert any(problem.startswith(expected) for problem in problems), (expected, problems)
+
+
+def test_a_metric_without_a_source_is_what_is_wrong_and_its_source_is_found() -> None:
+    source = {"series": "vllm:num_requests_running"}
+    row = {"name": "laod", "target_value": 8}
+    model = make_model(make_variant("one"))
+    for served in (None, model):
+        assert refuse({"metrics": [row], "metric_sources": {"load": source}}, served) == [
+            "policy_options.metrics[0].name must be one of metric_sources, did you mean load?, got 'laod'"
+        ]
+        assert refuse({"metrics": [row], "metric_sources": {"queue": source, "x": source}}, served) == [
+            "policy_options.metrics[0].name must be one of metric_sources, of which there are: queue, x, got 'laod'",
+            f"policy_options.metric_sources.queue must be named by one of metrics, or left out, got {source}",
+            f"policy_options.metric_sources.x must be named by one of metrics, or left out, got {source}",
+        ]
+        assert refuse({"metrics": [{"target_value": 8}], "metric_sources": {"load": source}}, served) == [
+            "policy_options.metrics[0].name is missing: must be a text"
+        ]
+        assert refuse({"metric_sources": {"load": source}}, served) == [
+            "policy_options.metrics must be a list of at least one metric with a source, got []"
+        ]
+
+
+def test_a_source_that_no_metric_names_is_told_as_unused() -> None:
+    source = {"series": "vllm:num_requests_running"}
+    (problem,) = refuse({**GOOD, "metric_sources": {**GOOD["metric_sources"], "other": source}})
+    assert problem == f"policy_options.metric_sources.other must be named by one of metrics, or left out, got {source}"
+
+
+def test_what_spreads_a_group_is_refused_where_every_variant_stands_alone() -> None:
+    spread = {"capacity_per_s": "measured", "cost_expansion_ratio": 1.5}
+    assert refuse({**GOOD, "target": "homogeneous", **spread}) == [
+        "policy_options.capacity_per_s must be left out with target homogeneous, which spreads nothing, got 'measured'",
+        "policy_options.cost_expansion_ratio must be left out with target homogeneous, which spreads nothing, got 1.5",
+    ]
+    for target in ("heterogeneous", "disaggregated", None):
+        assert decode_options({**GOOD, "target": target, **spread}).cost_expansion_ratio == 1.5
 
 
 def test_what_does_not_fit_the_model_is_named_at_once() -> None:

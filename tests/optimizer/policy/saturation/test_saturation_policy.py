@@ -208,6 +208,30 @@ def test_an_idle_model_goes_to_zero_and_a_wanted_one_wakes() -> None:
     assert propose(look(V2, {}, rate_per_s=0.0)) == {"cheap": 0, "dear": 0}
 
 
+@pytest.mark.parametrize(
+    ("version", "given"),
+    [
+        ("v1", {"scale_up_threshold": 0.9, "scale_down_boundary": 0.6, "length_window": "60s"}),
+        ("v2", {"kv_spare_trigger": 0.2, "queue_spare_trigger": 2}),
+    ],
+)
+def test_options_of_the_other_version_are_refused(version: str, given: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        SaturationPolicy().check_options(with_options({"version": version, **given}, CHEAP))
+    assert str(caught.value).split("; ") == [
+        f"policy_options.{key} must be left out with version {version}, got {value!r}" for key, value in given.items()
+    ]
+    other = {"v1": "v2", "v2": "v1"}[version]
+    SaturationPolicy().check_options(with_options({"version": other, **given}, CHEAP))
+
+
+def test_thresholds_are_judged_by_the_version_that_they_count_for() -> None:
+    low = {"kv_cache_threshold": 0.05, "queue_length_threshold": 1}  # below the spare that v1 asks for by default
+    SaturationPolicy().check_options(with_options({"version": "v2", **low}, CHEAP))
+    with pytest.raises(InvalidInput, match=r"kv_spare_trigger must be < kv_cache_threshold.*queue_spare_trigger must"):
+        SaturationPolicy().check_options(with_options({"version": "v1", **low}, CHEAP))
+
+
 def test_every_wrong_option_is_named_at_once() -> None:
     options = {"version": "v3", "kv_cache_treshold": 0.7, "scale_down_boundary": 0.9, "queue_length_threshold": 0}
     with pytest.raises(InvalidInput) as caught:

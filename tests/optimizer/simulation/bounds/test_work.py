@@ -138,6 +138,37 @@ def test_a_promised_pace_finds_the_batch_at_which_a_table_takes_it() -> None:
     assert 0.75 * 0.0141 / 26 < tokens_s[1] <= 0.0141 / 25
 
 
+@pytest.mark.parametrize("ratio", [0.25, 0.999, 2.0])
+def test_the_work_at_a_pace_hardly_slower_than_an_iteration_follows_its_closed_form(ratio: float) -> None:
+    """A token takes b and, of the fixed part that S - a of each iteration carries, the share a*b/(S - a)."""
+    pace_s, limits = 0.0101, EngineLimits(kv_capacity_tokens=40_000_000, max_batched_tokens=1_000_000)
+    fixed_s, own_s, prompt_s = LAW.fixed_s * ratio, LAW.per_request_s * ratio, 1e-4
+    asked = replace(make_asked([(5000, 101)] * 5), itl_s=np.full(5, pace_s))
+    work = make_replica_work(IterationLaw(fixed_s, own_s, 0.0, prompt_s), limits, asked)
+    tokens_s = work.compute_whole_s(asked) - work.per_prompt_token_s * 5000.0
+    if ratio > 1.0:  # nobody keeps that pace, so other counts are taken
+        assert float(tokens_s.max()) < 200.0 * own_s
+        return
+    expected_s = 100.0 * own_s * (1.0 + fixed_s / (pace_s - fixed_s))
+    assert tokens_s == pytest.approx(expected_s, rel=1e-3)
+    assert bool((tokens_s < expected_s).all())
+
+
+@pytest.mark.parametrize("itl_s", [np.inf, 0.0101, 0.05])
+@pytest.mark.parametrize("place", range(4))
+def test_a_law_with_one_part_only_gives_work_that_an_engine_can_do(place: int, itl_s: float) -> None:
+    parts = [part if number == place else 0.0 for number, part in enumerate((0.01, 1e-4, 1e-6, 1e-5))]
+    law, limits = IterationLaw(*parts), EngineLimits(kv_capacity_tokens=400_000)
+    lengths = [(100, 20)] * 30
+    asked = replace(make_asked(lengths), itl_s=np.full(30, itl_s))
+    least_s = float(make_replica_work(law, limits, asked).compute_whole_s(asked).sum())
+    assert least_s <= (serve_all(law, limits, lengths) if place == 0 else 1e9)
+    if place in (0, 3):  # who computes a prompt for nothing may be preempted for ever
+        assert least_s > 0.0
+        alone = replace(asked, decode_tokens=np.zeros(30))
+        assert float(make_replica_work(law, limits, alone).compute_whole_s(alone).sum()) > 0.0
+
+
 def serve_arrivals(limits: EngineLimits, arrivals: list[tuple[float, int, int]]) -> tuple[dict[int, float], float]:
     """Return the mean ITL of every request [s], by number, and how long the engine was busy [s]."""
     engine = TokenEngine(make_step_time(LAW), limits)
