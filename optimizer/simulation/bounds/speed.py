@@ -64,19 +64,21 @@ def _list_works(law: IterationLaw, limits: EngineLimits, requests: AskedRequests
     by_memory_s = law.per_context_token_s + law.fixed_s / most_tokens
     yield replace(work, per_prompt_token_s=prompt_s, per_decode_token_s=token_s, per_context_token_s=by_memory_s)
     pace_s = _find_pace_s(requests)
-    has_own_part = law.per_request_s + law.per_context_token_s > 0.0
-    if has_own_part and law.fixed_s < pace_s < math.inf:
-        ratio = law.fixed_s / (pace_s - law.fixed_s)
-        paced_s, context_s = law.per_request_s * ratio, law.per_context_token_s * ratio
-        yield replace(
-            work,
-            per_prompt_token_s=prompt_s,
-            per_decode_token_s=token_s,
-            per_paced_token_s=paced_s,
-            per_paced_context_token_s=context_s,
-            saved_decode_token_s=law.per_request_s + 2.0 * paced_s,
-            saved_context_token_s=law.per_context_token_s + 2.0 * context_s,
-        )
+    if law.fixed_s < pace_s < math.inf and law.per_request_s + law.per_context_token_s > 0.0:
+        yield _make_paced_work(replace(work, per_prompt_token_s=prompt_s, per_decode_token_s=token_s), law, pace_s)
+
+
+def _make_paced_work(work: ReplicaWork, law: IterationLaw, pace_s: float) -> ReplicaWork:
+    """Return `work`, which has nothing of the fixed part, with what of it a pace of `pace_s` [s] makes due."""
+    ratio = law.fixed_s / (pace_s - law.fixed_s)
+    paced_s, context_s = law.per_request_s * ratio, law.per_context_token_s * ratio
+    return replace(
+        work,
+        per_paced_token_s=paced_s,
+        per_paced_context_token_s=context_s,
+        saved_decode_token_s=law.per_request_s + 2.0 * paced_s,
+        saved_context_token_s=law.per_context_token_s + 2.0 * context_s,
+    )
 
 
 def _find_pace_s(requests: AskedRequests) -> float:
