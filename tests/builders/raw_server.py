@@ -29,7 +29,7 @@ async def open_raw_server(answer: RawAnswer, *, tls: ssl.SSLContext | None = Non
                 writer.close()
                 await writer.wait_closed()
         finally:
-            writer.transport.abort()
+            writer.close()
             del open_connections[writer]
 
     server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=tls)
@@ -39,6 +39,7 @@ async def open_raw_server(answer: RawAnswer, *, tls: ssl.SSLContext | None = Non
         server.close()
         left = dict(open_connections)
         for writer in left:
-            writer.transport.abort()
+            if not writer.is_closing():
+                writer.transport.abort()
         await asyncio.gather(*left.values(), return_exceptions=True)
         await asyncio.sleep(0)  # transports take leave of the loop in its next round

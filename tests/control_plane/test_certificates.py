@@ -33,7 +33,7 @@ async def shake_hands(server: Pair, client: Pair | None, trust: Path, client_tru
             await reader.read()
             return await asyncio.wait_for(shown, 60.0)
         finally:
-            writer.transport.abort()
+            writer.close()
 
 
 async def test_server_and_user_know_each_other_by_their_authority(tmp_path: Path) -> None:
