@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from optimizer.domain import Allocation, Limit, Routing, VariantKey
 from optimizer.solver.formulation import Formulation, is_in_scope
@@ -43,11 +42,6 @@ def get_assumed_routing(problem: ModelProblem) -> Routing:
 def compute_use(limit: Limit, counts: Mapping[VariantKey, int]) -> float:
     """Return what `counts` use of `limit`, in its unit."""
     return sum(use * counts.get(key, 0) for key, use in limit.coefficients.items() if is_in_scope(limit, key))
-
-
-def spare_limit(limit: Limit, others: Mapping[VariantKey, int]) -> Limit:
-    """Return what `others` leave of `limit`."""
-    return limit if limit.amount is None else replace(limit, amount=max(limit.amount - compute_use(limit, others), 0.0))
 
 
 def to_allocations(problem: ModelProblem, counts: Mapping[VariantKey, int]) -> tuple[Allocation, ...]:

@@ -27,7 +27,6 @@ from optimizer.solver.counting import (
     compute_use,
     get_assumed_routing,
     get_counts,
-    spare_limit,
     to_allocations,
     to_counts,
 )
@@ -36,6 +35,7 @@ from optimizer.solver.joint import solve_jointly
 from optimizer.solver.lexicographic import Outcome, solve_in_order
 from optimizer.solver.problem import ModelProblem
 from optimizer.solver.runner_up import find_runner_up
+from optimizer.solver.searches import list_known
 
 _TOLERANCE = 1e-6
 _SHORTAGE_TOLERANCE = 1e-5
@@ -54,7 +54,9 @@ def solve_fleet(
         plans |= _solve((problem,), limits, decision)
     for group in _find_coupled(problems, limits, plans):
         plans |= _solve(group, limits, decision)
-    return tuple(_add_runner_up(problem, plans, limits, decision) for problem in problems)
+    counts = {line.key: line.replicas for plan in plans.values() for line in plan.allocations}
+    spare = {limit.name: limit.amount - compute_use(limit, counts) for limit in limits if limit.amount is not None}
+    return tuple(_add_runner_up(problem, plans[problem.key], limits, spare, decision) for problem in problems)
 
 
 def _solve(
@@ -267,15 +269,17 @@ def _unite(groups: Iterable[set[ModelKey]]) -> list[set[ModelKey]]:
 
 
 def _add_runner_up(
-    problem: ModelProblem, plans: Mapping[ModelKey, Plan], limits: tuple[Limit, ...], decision: DecisionSettings
+    problem: ModelProblem, plan: Plan, limits: Iterable[Limit], spare: Mapping[str, float], decision: DecisionSettings
 ) -> Plan:
-    plan = plans[problem.key]
+    """Return `plan` with its runner-up; `spare` is what all plans together leave of each known limit, in its unit."""
     if plan.status not in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
         return plan
-    others = {
-        line.key: line.replicas for key, other in plans.items() if key != problem.key for line in other.allocations
-    }
-    counts = find_runner_up(problem, plan, [spare_limit(limit, others) for limit in limits], decision)
+    own = {line.key: line.replicas for line in plan.allocations}
+    left = [
+        replace(limit, amount=max(spare[limit.name] + compute_use(limit, own), 0.0))
+        for limit in list_known(problem, limits)
+    ]
+    counts = find_runner_up(problem, plan, left, decision)
     if counts is None:
         return plan
     cost_per_hour = sum(line.cost_per_hour * counts[line.key] for line in problem.lines)

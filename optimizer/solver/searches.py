@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -112,12 +112,13 @@ def _give_alike(line: VariantLine, counts: Sequence[int], level: float) -> tuple
 
 
 def list_known(problem: ModelProblem, limits: Iterable[Limit]) -> list[Limit]:
-    """Return those of `limits` that are known and count a variant of `problem`."""
-    return [
-        limit
-        for limit in limits
-        if limit.amount is not None and any(is_in_scope(limit, line.key) for line in problem.lines)
-    ]
+    """Return those of `limits` that are known and count a variant of `problem`, without what they say of others."""
+    known = []
+    for limit in limits:
+        own = {line.key: limit.coefficients[line.key] for line in problem.lines if is_in_scope(limit, line.key)}
+        if limit.amount is not None and own:
+            known.append(replace(limit, coefficients=own))
+    return known
 
 
 def _list_uses(limits: Sequence[Limit], line: VariantLine) -> tuple[int, ...]:
